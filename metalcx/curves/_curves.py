@@ -1,0 +1,268 @@
+"""Curves: many ragged runs of one or more metrics, with what is known about each run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from metalcx.curves._batch import BoolArray, FloatArray, IntArray, PaddedCurves, pad
+from metalcx.curves._metric import Metric
+from metalcx.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STATUSES = ("completed", "running", "diverged", "censored")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Measured curves of many runs of one task.
+
+    Runs are ragged and their times irregular. Values that are not finite are data: NaN is "not
+    measured", and a run whose status is ``diverged`` ends in an infinity right after its last
+    finite value. Objects are immutable; every method returns a new one.
+
+    Attributes:
+        metric: The primary metric, the one that is forecast.
+        ids: Run ids as the person gave them, shape (n,).
+        offsets: Points of run i are ``offsets[i]:offsets[i + 1]``, shape (n + 1,).
+        t: Times of all points, float64, shape (points,), ascending within a run.
+        values: One float64 array of shape (points,) a metric name, the primary one among them.
+        status: ``completed``, ``running``, ``diverged`` or ``censored``, shape (n,).
+        metrics: All declared metrics, the primary one first.
+        config: Hyperparameters, one row a run in the order of `ids`, or None.
+        arch: Architecture id or string of each run (None where unknown), shape (n,), or None.
+        group: Runs with equal group must stay on one side of a split, shape (n,), or None.
+        time_unit: What t counts, such as ``epoch``.
+
+    Raises:
+        DataError: If lengths disagree, or times are not finite and ascending within a run.
+    """
+
+    metric: Metric
+    ids: npt.NDArray[np.object_]
+    offsets: IntArray
+    t: FloatArray
+    values: Mapping[str, FloatArray]
+    status: npt.NDArray[np.object_]
+    metrics: tuple[Metric, ...] = ()
+    config: pd.DataFrame | None = field(default=None, repr=False)
+    arch: npt.NDArray[np.object_] | None = field(default=None, repr=False)
+    group: npt.NDArray[np.object_] | None = field(default=None, repr=False)
+    time_unit: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "metrics", self.metrics or (self.metric,))
+        n = len(self.ids)
+        if len(self.offsets) != n + 1 or self.offsets[-1] != len(self.t):
+            raise DataError(f"offsets do not fit: {n} runs, {len(self.t)} points, offsets {self.offsets!r:.80}")
+        if self.metric.name not in self.values:
+            raise DataError(f"no values for metric {self.metric.name!r}; values holds {sorted(self.values)}")
+        for name, column in (*self.values.items(), ("t", self.t)):
+            if len(column) != len(self.t):
+                raise DataError(f"{name!r} has {len(column)} values for {len(self.t)} points")
+        for name, column in (("status", self.status), ("config", self.config), ("arch", self.arch), ("group", self.group)):
+            if column is not None and len(column) != n:
+                raise DataError(f"{name} has {len(column)} rows for {n} runs")
+        unknown = set(self.status) - set(STATUSES)
+        if unknown:
+            raise DataError(f"unknown status {sorted(map(str, unknown))}; use one of {', '.join(STATUSES)}")
+        within = np.diff(self.owner) == 0
+        if not np.isfinite(self.t).all() or (np.diff(self.t)[within] <= 0).any():
+            raise DataError("times must be finite and strictly ascending within a run")
+
+    def __len__(self) -> int:
+        """Number of runs."""
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[Curves]:
+        """One `Curves` of a single run at a time."""
+        return (self.take([i]) for i in range(len(self)))
+
+    @cached_property
+    def owner(self) -> IntArray:
+        """Position of the run to which each point belongs, shape (points,)."""
+        return np.repeat(np.arange(len(self.ids)), np.diff(self.offsets)).astype(np.int64)
+
+    @property
+    def y(self) -> FloatArray:
+        """Values of the primary metric, shape (points,)."""
+        return self.values[self.metric.name]
+
+    @property
+    def length(self) -> IntArray:
+        """Points of each run, shape (n,)."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def t_last(self) -> FloatArray:
+        """Time of each run's last point, shape (n,)."""
+        return self.t[self.offsets[1:] - 1]
+
+    @cached_property
+    def final(self) -> FloatArray:
+        """Last measured value of each run, shape (n,); `Metric.worst` for a diverged run."""
+        padded = self.padded()
+        return np.where(padded.diverged, self.metric.worst, padded.last)
+
+    def padded(self, metric: str | None = None) -> PaddedCurves:
+        """Finite points of one metric (the primary by default) as padded arrays."""
+        return pad(self.t, self.values[metric or self.metric.name], self.offsets, self.status == "diverged")
+
+    def take(self, index: npt.ArrayLike) -> Curves:
+        """The runs at `index` (positions or a boolean mask), in that order."""
+        rows = np.asarray(index)
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
+        length = self.length[rows]
+        offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+        points = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], length)
+        return replace(
+            self,
+            ids=self.ids[rows],
+            offsets=offsets,
+            t=self.t[points],
+            values={name: column[points] for name, column in self.values.items()},
+            status=self.status[rows],
+            config=None if self.config is None else self.config.iloc[rows].reset_index(drop=True),
+            arch=None if self.arch is None else self.arch[rows],
+            group=None if self.group is None else self.group[rows],
+        )
+
+    def completed(self) -> Curves:
+        """Runs whose status is ``completed``."""
+        return self.take(self.status == "completed")
+
+    def running(self) -> Curves:
+        """Runs whose status is ``running``."""
+        return self.take(self.status == "running")
+
+    def finished(self) -> Curves:
+        """Runs that will not go on: completed, diverged and censored, all of which `adapt` takes."""
+        return self.take(self.status != "running")
+
+    def best(self) -> float:
+        """The best last value among the finished runs that did not diverge.
+
+        Raises:
+            DataError: If there is no such run.
+        """
+        finals = self.final[np.isin(self.status, ["completed", "censored"])]
+        if not len(finals):
+            raise DataError("no completed run to take the best of; give at least one completed curve")
+        return float(self.metric.sign * (self.metric.sign * finals).max())
+
+    def truncate(self, t_max: npt.ArrayLike) -> Curves:
+        """What was known at time `t_max` (a number, or one a run): later points are gone.
+
+        A run that loses points, or that had already lost them, is ``running``; its first point is
+        always kept.
+        """
+        limit = np.broadcast_to(np.asarray(t_max, dtype=np.float64), (len(self),))
+        keep = self.t <= limit[self.owner]
+        keep[self.offsets[:-1][self.length > 0]] = True
+        length = np.bincount(self.owner[keep], minlength=len(self)).astype(np.int64)
+        return replace(
+            self,
+            offsets=np.concatenate([[0], np.cumsum(length)]).astype(np.int64),
+            t=self.t[keep],
+            values={name: column[keep] for name, column in self.values.items()},
+            status=np.where(length < self.length, "running", self.status).astype(object),
+        )
+
+    def mirrored(self) -> Curves:
+        """The same curves of the negated metrics."""
+        return replace(
+            self,
+            metric=self.metric.mirrored(),
+            metrics=tuple(m.mirrored() for m in self.metrics),
+            values={name: -column for name, column in self.values.items()},
+        )
+
+    @classmethod
+    def concat(cls, parts: Iterable[Curves]) -> Curves:
+        """The runs of several `Curves` of the same metrics, one after another."""
+        import pandas as pd
+
+        parts = list(parts)
+        if not parts:
+            raise DataError("nothing to concatenate")
+        head = parts[0]
+        if any(p.metrics != head.metrics for p in parts):
+            raise DataError("curves of different metrics cannot be concatenated")
+        known: dict[str, Any] = {}
+        for name in ("arch", "group"):
+            columns = [getattr(p, name) for p in parts]
+            known[name] = None if any(c is None for c in columns) else np.concatenate(columns)
+        configs = [p.config for p in parts if p.config is not None]
+        return replace(
+            head,
+            ids=np.concatenate([p.ids for p in parts]),
+            offsets=np.concatenate([[0], np.cumsum(np.concatenate([p.length for p in parts]))]).astype(np.int64),
+            t=np.concatenate([p.t for p in parts]),
+            values={name: np.concatenate([p.values[name] for p in parts]) for name in head.values},
+            status=np.concatenate([p.status for p in parts]),
+            config=pd.concat(configs, ignore_index=True) if len(configs) == len(parts) else None,
+            **known,
+        )
+
+    @classmethod
+    def from_frame(
+        cls,
+        df: pd.DataFrame,
+        metric: Metric,
+        runs: pd.DataFrame | None = None,
+        horizon: float | None = None,
+        metrics: Iterable[Metric] = (),
+        source: str = "curves",
+    ) -> Curves:
+        """Read a long table ``run, t, value``.
+
+        Args:
+            df: One row a point. The primary metric's column is ``value`` or the metric's name.
+            metric: The primary metric, as declared by the person.
+            runs: Optionally one row a run: ``run``, and optionally ``arch``, ``status``, ``group``;
+                every other column is a hyperparameter.
+            horizon: The t at which a run is complete; by default the largest t in the table.
+            metrics: Further metrics whose columns, named alike, are kept.
+            source: What the table is called in error messages, such as a file's name.
+
+        Raises:
+            DataError: Names the source, the column, up to five offending runs, and the mend.
+        """
+        from metalcx.curves._frames import curves_from_frame
+
+        return curves_from_frame(df, metric, runs, horizon, tuple(metrics), source)
+
+    @classmethod
+    def from_wide(
+        cls, df: pd.DataFrame, metric: Metric, runs: pd.DataFrame | None = None, horizon: float | None = None
+    ) -> Curves:
+        """Read a wide table: one row a run (its index is the run id), one column a time."""
+        from metalcx.curves._frames import melt
+
+        return cls.from_frame(melt(df), metric, runs, horizon)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Long table ``run, t`` and one column a metric, one row a point."""
+        import pandas as pd
+
+        return pd.DataFrame({"run": self.ids[self.owner], "t": self.t, **self.values}).infer_objects()
+
+    def to_wide(self) -> pd.DataFrame:
+        """Primary metric, one row a run, one column a time; NaN where not measured."""
+        frame = self.to_frame().pivot(index="run", columns="t", values=self.metric.name)
+        return frame.reindex(self.ids)
+
+    def runs_frame(self) -> pd.DataFrame:
+        """One row a run: ``run``, ``status``, ``arch`` and ``group`` where known, hyperparameters."""
+        import pandas as pd
+
+        known = {"run": self.ids, "status": self.status, "arch": self.arch, "group": self.group}
+        frame = pd.DataFrame({name: column for name, column in known.items() if column is not None}).infer_objects()
+        return frame if self.config is None else pd.concat([frame, self.config], axis=1)
