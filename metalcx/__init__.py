@@ -1,3 +1,66 @@
 """metalcx: learning curves of networks on a dataset never seen before, forecast from what other datasets taught."""
 
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metalcx import bench as bench
+    from metalcx import corpora as corpora
+    from metalcx import curves as curves
+    from metalcx import errors as errors
+    from metalcx import forecasters as forecasters
+    from metalcx import hub as hub
+    from metalcx import protocol as protocol
+    from metalcx import testing as testing
+    from metalcx import transfer as transfer
+    from metalcx.corpora import Corpus as Corpus
+    from metalcx.curves import Curves as Curves
+    from metalcx.curves import Metric as Metric
+    from metalcx.hub import load as load
+    from metalcx.protocol import Forecast as Forecast
+    from metalcx.protocol import Forecaster as Forecaster
+
 __version__ = "0.1.0"
+
+# Names are looked up when first used (PEP 562), so that `import metalcx` loads neither torch nor pandas.
+_HOMES = {
+    "Corpus": "corpora",
+    "Curves": "curves",
+    "Forecast": "protocol",
+    "Forecaster": "protocol",
+    "Metric": "curves",
+    "load": "hub",
+}
+_ROOMS = frozenset({"bench", "corpora", "curves", "errors", "forecasters", "hub", "protocol", "testing", "transfer"})
+
+__all__ = [
+    "Corpus",
+    "Curves",
+    "Forecast",
+    "Forecaster",
+    "Metric",
+    "bench",
+    "corpora",
+    "curves",
+    "errors",
+    "forecasters",
+    "hub",
+    "load",
+    "protocol",
+    "testing",
+    "transfer",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _ROOMS:
+        return importlib.import_module(f"metalcx.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'metalcx' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"metalcx.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,37 @@
+"""Where the data and checkpoints that come with metalcx are found, installed or in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["Kind", "bundled", "bundled_names"]
+
+Kind = Literal["datasets", "pretrained"]
+
+# A wheel carries the two folders inside the package (`force-include` in pyproject.toml). A checkout, and
+# so an editable install, has them beside the package: there `metalcx.__path__` is the repository.
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "_bundled"
+_CHECKOUT = _PACKAGE.parent
+
+
+def _root(kind: Kind) -> Path | None:
+    if (_INSTALLED / kind).is_dir():
+        return _INSTALLED / kind
+    # Beside a package in site-packages a folder `datasets` would be somebody else's.
+    if (_CHECKOUT / "pyproject.toml").is_file() and (_CHECKOUT / kind).is_dir():
+        return _CHECKOUT / kind
+    return None
+
+
+def bundled_names(kind: Kind) -> list[str]:
+    """Names of the corpora (``datasets``) or models (``pretrained``) that come with metalcx, sorted."""
+    root = _root(kind)
+    return [] if root is None else sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))
+
+
+def bundled(kind: Kind, name: str) -> Path | None:
+    """The folder of one bundled corpus or model, or None where `name` is not among `bundled_names`."""
+    root = _root(kind)
+    return root / name if root is not None and name in bundled_names(kind) else None

@@ -1,0 +1,6 @@
+"""Forecasters behind one protocol: the simple baselines, SRM, boosted trees and what is meta-trained."""
+
+from metalcx.forecasters._base import BaseForecaster as BaseForecaster
+from metalcx.forecasters._simple import Baseline as Baseline
+
+__all__ = ["BaseForecaster", "Baseline"]

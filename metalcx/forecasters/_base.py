@@ -1,0 +1,161 @@
+"""What all forecasters share: orientation, divergence, bounds and times, so that each holds one idea.
+
+A forecaster computes in oriented space, where higher is better and values are finite; the base
+turns queries into that space and distributions back. Because the base only mirrors signs and
+treats each run by itself, the rules on mirrored metrics, divergence, times already observed and
+batch mates hold for every forecaster that keeps to its rows.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+from scipy.special import ndtri
+
+from metalcx.curves import Curves, Metric, PaddedCurves
+from metalcx.curves._batch import FloatArray
+from metalcx.errors import DataError, name_some
+from metalcx.protocol import LEVELS, At, Forecast, resolve_at
+
+#: Standard normal quantiles at `LEVELS`.
+NORMAL = np.asarray(ndtri(LEVELS), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Support:
+    """Completed curves of a task in oriented space.
+
+    Attributes:
+        curves: Padded oriented values, not below `floor`; a diverged run ends at `floor`.
+        metric: The metric they measure, or None for no support at all.
+        floor: Values worse than this say no more than this, as in the transfer protocol:
+            ``init - 3 (best - init)`` with init the median first and best the best value.
+        source: The curves as given, for forecasters that use configurations or architectures.
+    """
+
+    curves: PaddedCurves
+    metric: Metric | None = None
+    floor: float = -np.inf
+    source: Curves | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.curves)
+
+    @classmethod
+    def empty(cls) -> Support:
+        """No support: K = 0."""
+        none = np.empty((0, 1))
+        return cls(PaddedCurves(none, none, np.empty(0, dtype=np.int64), np.empty(0, dtype=bool)))
+
+    @classmethod
+    def of(cls, curves: Curves) -> Support:
+        """Orient `curves`, leaving out runs without any finite value.
+
+        Raises:
+            DataError: If a run is still running.
+        """
+        running = curves.status == "running"
+        if running.any():
+            raise DataError(
+                f"support runs {name_some(curves.ids[running])} are still running; adapt takes completed, diverged and "
+                "censored runs (Curves.finished())"
+            )
+        padded = _oriented(curves)
+        used = padded.length > 0
+        if not used.any():
+            return replace(cls.empty(), metric=curves.metric)
+        padded = padded.take(used)
+        floor = floor_of(padded)
+        return cls(_end_at_floor(padded, floor), curves.metric, floor, curves.take(used))
+
+
+def floor_of(curves: PaddedCurves) -> float:
+    """``init - 3 (best - init)`` over all `curves` (oriented)."""
+    init = float(np.median(curves.first))
+    return init - 3.0 * max(float(curves.y.max()) - init, 0.0)
+
+
+def _oriented(curves: Curves) -> PaddedCurves:
+    padded = curves.padded()
+    return padded.with_values(curves.metric.sign * padded.y)
+
+
+def _end_at_floor(curves: PaddedCurves, floor: float) -> PaddedCurves:
+    """Append to each diverged curve a last point at `floor`, one step on."""
+    y = np.maximum(curves.y, floor)
+    if not curves.diverged.any():
+        return curves.with_values(y)
+    previous = curves.t[np.arange(len(curves)), np.maximum(curves.length - 2, 0)]
+    step = np.where(curves.length > 1, curves.t_last - previous, 1.0)
+    t = np.column_stack([curves.t, curves.t_last])
+    y = np.column_stack([y, y[:, -1]])
+    beyond = curves.diverged[:, None] & (np.arange(t.shape[1]) >= curves.length[:, None])
+    t = np.where(beyond, t + step[:, None], t)
+    return PaddedCurves(t, np.where(beyond, floor, y), curves.length + curves.diverged, curves.diverged)
+
+
+@dataclass(frozen=True)
+class BaseForecaster(ABC):
+    """A forecaster that computes in oriented space, one row a run and time.
+
+    Subclasses implement `_predict`, and override `_fitted` if they compute something once per support.
+    """
+
+    support: Support = field(default_factory=Support.empty, kw_only=True, repr=False)
+
+    def adapt(self, support: Curves, *, steps: int | None = None, seed: int = 0) -> Self:
+        """A new forecaster that knows `support`; see `metalcx.protocol.Forecaster.adapt`."""
+        return replace(self, support=Support.of(support))._fitted(steps, seed)
+
+    def _fitted(self, steps: int | None, seed: int) -> Self:
+        return self
+
+    def forecast(self, queries: Curves, at: At) -> Forecast:
+        """The distribution of each query at `at`; see `metalcx.protocol.Forecaster.forecast`."""
+        if self.support.metric is not None and self.support.metric != queries.metric:
+            raise DataError(f"queries measure {queries.metric}, but the support measured {self.support.metric}")
+        times, scalar = resolve_at(queries, at)
+        prefix = _oriented(queries)
+        void = (prefix.length == 0) & ~prefix.diverged
+        if void.any():
+            raise DataError(f"queries {name_some(queries.ids[void])} have no measured value; leave them out")
+        point, values = np.empty(times.shape), np.empty((*times.shape, len(LEVELS)))
+        alive = ~prefix.diverged
+        if alive.any():
+            point[alive], values[alive] = self._alive(prefix.take(alive), times[alive], queries.take(alive))
+        sign, metric = queries.metric.sign, queries.metric
+        point, values = sign * point, sign * (values if sign > 0 else values[..., ::-1])
+        point, values = metric.clip(point), metric.clip(values)
+        point[~alive], values[~alive] = metric.worst, metric.worst
+        return Forecast(metric, queries.ids, times, values, point, scalar)
+
+    def _alive(self, prefix: PaddedCurves, times: FloatArray, queries: Curves) -> tuple[FloatArray, FloatArray]:
+        """Oriented point (n, m) and quantiles (n, m, levels) of runs that have not diverged."""
+        floored = prefix.with_values(np.maximum(prefix.y, self.support.floor))
+        rows, columns = np.nonzero(times > prefix.t_last[:, None])
+        seen = prefix.at(times)
+        point, values = seen.copy(), np.repeat(seen[..., None], len(LEVELS), -1)
+        if len(rows):
+            point[rows, columns], values[rows, columns] = self._predict(floored, rows, times[rows, columns], queries)
+        return point, values
+
+    @abstractmethod
+    def _predict(
+        self, prefix: PaddedCurves, rows: np.ndarray, times: FloatArray, queries: Curves
+    ) -> tuple[FloatArray, FloatArray]:
+        """Point (b,) and ascending quantiles (b, levels) in oriented space.
+
+        Args:
+            prefix: The oriented queries, n rows.
+            rows: Which query each of the b forecasts is about, shape (b,).
+            times: Its time, later than the query's last, shape (b,).
+            queries: The queries as given, n runs, for configurations and architectures.
+        """
+
+
+def gaussian(point: FloatArray, sigma: FloatArray) -> FloatArray:
+    """Quantiles at `LEVELS` of normal distributions; shape (b, levels)."""
+    return point[:, None] + np.asarray(sigma)[:, None] * NORMAL

@@ -1,0 +1,214 @@
+"""What every forecaster must do, and what it gives back.
+
+Ranking, stopping, benchmarks, reports and hosts know this module and no forecaster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from metalcx.curves import Curves, Metric
+from metalcx.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FRAME_LEVELS", "LEVELS", "At", "Forecast", "Forecaster", "resolve_at"]
+
+FloatArray = npt.NDArray[np.float64]
+
+#: Times asked for: a number, a 1-d array of times common to all runs, a 2-d array (runs, times) of
+#: own times, or a mapping (or pandas Series) from run id to one number a run.
+At = float | npt.ArrayLike | Mapping[Any, float]
+
+#: Levels at which a `Forecast` stores its quantiles: symmetric about one half, ascending.
+LEVELS: FloatArray = np.array(
+    [0.005, 0.01, 0.025, *(i / 20 for i in range(1, 20)), 0.975, 0.99, 0.995], dtype=np.float64
+)
+
+#: Levels that `Forecast.to_frame` writes.
+FRAME_LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)
+
+
+@runtime_checkable
+class Forecaster(Protocol):
+    """Forecasts partial curves of a task after seeing a few of its complete ones.
+
+    `metalcx.testing.check_forecaster` tries the rules that an implementation keeps: the forecast of
+    a run depends on nothing but its own past and the support; forecasting a mirrored metric mirrors
+    the forecast; quantiles ascend; zero support, one point and diverged runs are ordinary input.
+    """
+
+    def adapt(self, support: Curves, *, steps: int | None = None, seed: int = 0) -> Self:
+        """A new forecaster that knows `support`; this one is left as it was.
+
+        Args:
+            support: Completed, diverged and censored runs of the task; may be empty.
+            steps: Gradient steps where the forecaster takes any; None lets it choose.
+            seed: For forecasters whose adaptation draws random numbers.
+        """
+        ...
+
+    def forecast(self, queries: Curves, at: At) -> Forecast:
+        """The distribution of each query's value at the times `at`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A predictive distribution for every run and time, stored as quantiles at `LEVELS`.
+
+    Between the levels the quantile function is linear; beyond the outer ones it is constant. A
+    run known to have diverged has all its mass on `Metric.worst`; a time already observed has
+    all its mass on the observation.
+
+    Attributes:
+        metric: What is forecast, in whose unit all values are.
+        ids: Run ids, shape (n,).
+        t: Times, shape (n, m).
+        values: Quantiles, shape (n, m, len(LEVELS)), ascending along the last axis.
+        point: The expected value, shape (n, m).
+        scalar: Whether one time a run was asked for: then results have shape (n,) instead of (n, m).
+    """
+
+    metric: Metric
+    ids: npt.NDArray[np.object_]
+    t: FloatArray
+    values: FloatArray = field(repr=False)
+    point: FloatArray = field(repr=False)
+    scalar: bool = False
+
+    def __post_init__(self) -> None:
+        expected = (len(self.ids), self.t.shape[-1], len(LEVELS))
+        if self.values.shape != expected or self.point.shape != expected[:2] or self.t.shape != expected[:2]:
+            raise DataError(
+                f"a forecast of {expected[0]} runs needs values of shape {expected}, point and t of {expected[:2]}; "
+                f"got {self.values.shape}, {self.point.shape} and {self.t.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def _shaped(self, values: FloatArray) -> FloatArray:
+        return values[:, 0] if self.scalar else values
+
+    @property
+    def mean(self) -> FloatArray:
+        """Expected value, shape (n,) or (n, m)."""
+        return self._shaped(self.point)
+
+    @property
+    def median(self) -> FloatArray:
+        """The 50 % quantile, shape (n,) or (n, m)."""
+        return self.quantile(0.5)
+
+    def quantile(self, level: float | npt.ArrayLike) -> FloatArray:
+        """Quantiles at one level, shape (n,) or (n, m), or at several, with a last axis for them.
+
+        Raises:
+            DataError: If a level is not strictly between 0 and 1.
+        """
+        levels = np.atleast_1d(np.asarray(level, dtype=np.float64))
+        if not ((levels > 0) & (levels < 1)).all():
+            raise DataError(f"quantile levels lie strictly between 0 and 1; got {level!r}")
+        result = self._shaped(_between(self.values, np.interp(levels, LEVELS, np.arange(len(LEVELS)))))
+        return result[..., 0] if np.ndim(level) == 0 else result
+
+    def cdf(self, y: float | npt.ArrayLike) -> FloatArray:
+        """P(value <= y), shape (n,) or (n, m); `y` is a number or has that shape.
+
+        The mass between two levels is spread evenly between their quantiles; that beyond the outer levels sits on them.
+        """
+        y = np.broadcast_to(np.asarray(y, dtype=np.float64), self.mean.shape).reshape(self.point.shape)[..., None]
+        at_or_below = (self.values <= y).sum(-1)
+        low = np.maximum(at_or_below - 1, 0)[..., None]
+        high = np.minimum(at_or_below, len(LEVELS) - 1)[..., None]
+        q0, q1 = np.take_along_axis(self.values, low, -1), np.take_along_axis(self.values, high, -1)
+        with np.errstate(invalid="ignore"):
+            share = np.where((q1 > q0) & np.isfinite(q1 - q0), (y - q0) / np.where(q1 > q0, q1 - q0, 1.0), 0.0)
+        inside = (LEVELS[low] + share * (LEVELS[high] - LEVELS[low]))[..., 0]
+        result = np.where(at_or_below == 0, 0.0, np.where(at_or_below == len(LEVELS), 1.0, inside))
+        return self._shaped(result)
+
+    def sample(self, n: int, seed: int = 0) -> FloatArray:
+        """Draws, shape (n, runs) or (n, runs, m).
+
+        A run's draw uses one uniform number for all its times, so that it is a whole possible
+        curve that stays at its own quantile; runs are independent.
+        """
+        if n < 1:
+            raise DataError(f"sample needs at least one draw; got n={n}")
+        uniform = np.random.default_rng(seed).random((n, len(self.ids)))
+        place = np.interp(uniform, LEVELS, np.arange(len(LEVELS)))
+        index = np.arange(len(self.ids))
+        draws = [_between(self.values[i], place[:, i]) for i in index]
+        stacked = np.stack(draws, 0) if draws else np.empty((0, self.t.shape[-1], n))
+        result = np.moveaxis(stacked, -1, 0)
+        return result[..., 0] if self.scalar else result
+
+    def prob_better(self, than: float | npt.ArrayLike) -> FloatArray:
+        """P(value is better than `than`), shape (n,) or (n, m); better follows the metric's goal."""
+        if self.metric.goal == "max":
+            return 1.0 - self.cdf(than)
+        return 1.0 - self.mirrored().cdf(-np.asarray(than, dtype=np.float64))
+
+    def mirrored(self) -> Forecast:
+        """The forecast of the negated metric."""
+        return replace(self, metric=self.metric.mirrored(), values=-self.values[..., ::-1], point=-self.point)
+
+    def take(self, index: npt.ArrayLike) -> Forecast:
+        """The runs at `index` (positions or a boolean mask), in that order."""
+        rows = np.asarray(index)
+        return replace(self, ids=self.ids[rows], t=self.t[rows], values=self.values[rows], point=self.point[rows])
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a run and time: ``run, t, mean, q0.025 ... q0.975``, the columns of `metalcx forecast`."""
+        import pandas as pd
+
+        n, m = self.t.shape
+        quantiles = _between(self.values, np.interp(FRAME_LEVELS, LEVELS, np.arange(len(LEVELS)))).reshape(n * m, -1)
+        columns = {"run": np.repeat(self.ids, m), "t": self.t.ravel(), "mean": self.point.ravel()}
+        columns |= {f"q{level:g}": quantiles[:, i] for i, level in enumerate(FRAME_LEVELS)}
+        return pd.DataFrame(columns).infer_objects()
+
+
+def _between(values: FloatArray, place: FloatArray) -> FloatArray:
+    """Entries of the last axis of `values` at fractional positions `place`, linear in between."""
+    low = np.floor(place).astype(np.int64)
+    high = np.minimum(low + 1, values.shape[-1] - 1)
+    share = place - low
+    # A whole position is read off, not computed: infinities stay themselves instead of turning NaN.
+    with np.errstate(invalid="ignore"):
+        mixed = values[..., low] + share * (values[..., high] - values[..., low])
+    same = (share == 0) | (values[..., low] == values[..., high])
+    return np.where(same, values[..., low], mixed)
+
+
+def resolve_at(queries: Curves, at: At) -> tuple[FloatArray, bool]:
+    """Times of shape (n, m) for the queries, and whether there is one a run.
+
+    Raises:
+        DataError: If a time is not finite, a run has none, or the shape fits nothing.
+    """
+    if hasattr(at, "items"):
+        own = dict(at.items())
+        missing = [i for i in queries.ids if i not in own]
+        if missing:
+            raise DataError(f"at: no time for runs {missing[:5]}; give one number for each run id")
+        times, scalar = np.array([[own[i]] for i in queries.ids], dtype=np.float64).reshape(-1, 1), True
+    else:
+        given = np.asarray(at, dtype=np.float64)
+        scalar = given.ndim == 0 or (given.ndim == 2 and given.shape[1] == 1)
+        if given.ndim == 2 and len(given) != len(queries):
+            raise DataError(f"at has {len(given)} rows for {len(queries)} runs; give one row a run")
+        if given.ndim > 2 or given.size == 0 and len(queries):
+            raise DataError(f"at of shape {given.shape} fits nothing; give a number, a 1-d or a (runs, times) array")
+        times = np.broadcast_to(given, (len(queries), max(1, given.shape[-1]) if given.ndim else 1)).copy()
+    if not np.isfinite(times).all():
+        raise DataError("at holds a time that is not finite")
+    return times, scalar
