@@ -28,7 +28,8 @@ def _root(kind: Kind) -> Path | None:
 def bundled_names(kind: Kind) -> list[str]:
     """Names of the corpora (``datasets``) or models (``pretrained``) that come with metalcx, sorted."""
     root = _root(kind)
-    return [] if root is None else sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "_")))
+    folders = [] if root is None else [path.name for path in root.iterdir() if path.is_dir()]
+    return sorted(name for name in folders if not name.startswith((".", "_")))
 
 
 def bundled(kind: Kind, name: str) -> Path | None:

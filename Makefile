@@ -1,0 +1,44 @@
+# `make demo` and `make test` are each enough on a machine that has Python 3.11 or newer and a C compiler.
+# Variables: PYTHON=... the Python to use, TORCH_INDEX=https://... where torch comes from,
+# PYTEST_ARGS=... handed to pytest. `.ci/setup` does the installing, once.
+export PYTHON TORCH_INDEX
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: help setup demo test test-slow soak lint format types wheel clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## make .venv and install
+	@./.ci/setup
+
+demo: setup ## adapt to a new dataset from five curves and forecast the rest
+	@$(BIN)/metalcx demo
+
+test: setup ## the tests that need no network, no GPU and no long time
+	$(PYTEST)
+
+test-slow: setup ## real hosts, engines, long fits
+	$(PYTEST) -m "slow and not network"
+
+soak: setup ## long faults and load, run by hand
+	$(PYTEST) -m soak
+
+lint: setup ## ruff
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: setup ## let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: setup ## strict mypy
+	$(BIN)/mypy
+
+wheel: setup ## build the wheel and load its checkpoint in a clean environment
+	$(BIN)/python .ci/check_wheel.py
+
+clean: ## remove what make made
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
