@@ -49,13 +49,18 @@ class Baseline(BaseForecaster):
         return point, gaussian(point, aligned.rows(np.sqrt(self._variance(aligned))))
 
     def _variance(self, a: Aligned) -> FloatArray:
-        prior = prior_scale(a) ** 2
+        prior = prior_scale(a)
         if a.k < 2:
-            return prior
-        errors = (held_out(a, (self.expert,))[..., 0] - a.future) ** 2
-        # The prior is bounded by what the support shows, so that one wild prefix does not decide.
-        prior = np.minimum(prior, 4.0 * np.maximum(errors.max(1, keepdims=True), 1e-300))
-        return (errors.sum(1, keepdims=True) + WIDTH_PRIOR * prior) / (a.k + WIDTH_PRIOR)
+            return prior**2
+        return shrunk_variance(held_out(a, (self.expert,))[..., 0] - a.future, prior)
+
+
+def shrunk_variance(errors: FloatArray, prior: FloatArray) -> FloatArray:
+    """Mean square of leave-one-out errors (u, K), drawn towards the square of `prior` (u, Q); shape (u, Q)."""
+    square = errors**2
+    # The prior is bounded by what the support shows, so that one wild prefix does not decide.
+    bound = 4.0 * np.maximum(square.max(1, keepdims=True), 1e-300)
+    return (square.sum(1, keepdims=True) + WIDTH_PRIOR * np.minimum(prior**2, bound)) / (errors.shape[1] + WIDTH_PRIOR)
 
 
 def prior_scale(a: Aligned) -> FloatArray:
@@ -72,4 +77,4 @@ def prior_scale(a: Aligned) -> FloatArray:
         fallback = np.maximum(spread, 1e-6 * np.abs(a.future).max(1, keepdims=True))
     else:
         fallback = 1e-3 * np.abs(a.query.last)
-    return np.maximum(np.maximum(own, fallback), 1e-12)
+    return np.maximum(np.maximum(own, fallback), 1e-100)
