@@ -59,13 +59,13 @@ class Forecaster(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Forecast:
     """A predictive distribution for every run and time, stored as quantiles at `LEVELS`.
 
-    Between the levels the quantile function is linear; beyond the outer ones it is constant. A
-    run known to have diverged has all its mass on `Metric.worst`; a time already observed has
-    all its mass on the observation.
+    Between the levels the quantile function is linear; beyond the outer ones it is constant; between a
+    finite and an infinite one all mass is on the infinity. A run known to have diverged has all its
+    mass on `Metric.worst`; a time already observed has all its mass on the observation.
 
     Attributes:
         metric: What is forecast, in whose unit all values are.
@@ -116,43 +116,66 @@ class Forecast:
         levels = np.atleast_1d(np.asarray(level, dtype=np.float64))
         if not ((levels > 0) & (levels < 1)).all():
             raise DataError(f"quantile levels lie strictly between 0 and 1; got {level!r}")
-        result = self._shaped(_between(self.values, np.interp(levels, LEVELS, np.arange(len(LEVELS)))))
+        result = self._shaped(_at_levels(self.values, levels))
         return result[..., 0] if np.ndim(level) == 0 else result
 
     def cdf(self, y: float | npt.ArrayLike) -> FloatArray:
         """P(value <= y), shape (n,) or (n, m); `y` is a number or has that shape.
 
         The mass between two levels is spread evenly between their quantiles; that beyond the outer levels sits on them.
+
+        Raises:
+            DataError: If `y` has another shape, or holds NaN.
         """
-        y = np.broadcast_to(np.asarray(y, dtype=np.float64), self.mean.shape).reshape(self.point.shape)[..., None]
-        at_or_below = (self.values <= y).sum(-1)
+        threshold = self._compared(y)
+        at_or_below = (self.values <= threshold).sum(-1)
         low = np.maximum(at_or_below - 1, 0)[..., None]
         high = np.minimum(at_or_below, len(LEVELS) - 1)[..., None]
         q0, q1 = np.take_along_axis(self.values, low, -1), np.take_along_axis(self.values, high, -1)
-        with np.errstate(invalid="ignore"):
-            share = np.where((q1 > q0) & np.isfinite(q1 - q0), (y - q0) / np.where(q1 > q0, q1 - q0, 1.0), 0.0)
+        # Between minus infinity and a number all mass is on the infinity, so that it lies below any number.
+        share = np.where(np.isneginf(q0) & (q1 > q0), 1.0, 0.0)
+        # Halves, because the difference of two large numbers may overflow.
+        np.divide(
+            threshold / 2 - q0 / 2, q1 / 2 - q0 / 2, out=share, where=(q1 > q0) & np.isfinite(q0) & np.isfinite(q1)
+        )
         inside = (LEVELS[low] + share * (LEVELS[high] - LEVELS[low]))[..., 0]
         result = np.where(at_or_below == 0, 0.0, np.where(at_or_below == len(LEVELS), 1.0, inside))
         return self._shaped(result)
+
+    def _compared(self, y: float | npt.ArrayLike) -> FloatArray:
+        """`y` as shape (n, m, 1)."""
+        given = np.asarray(y, dtype=np.float64)
+        if np.isnan(given).any():
+            raise DataError("a value to compare with is NaN; give numbers or infinities")
+        try:
+            return np.broadcast_to(given, self.mean.shape).reshape(self.point.shape)[..., None]
+        except ValueError:
+            raise DataError(f"values of shape {given.shape} fit no forecast of shape {self.mean.shape}") from None
 
     def sample(self, n: int, seed: int = 0) -> FloatArray:
         """Draws, shape (n, runs) or (n, runs, m).
 
         A run's draw uses one uniform number for all its times, so that it is a whole possible
         curve that stays at its own quantile; runs are independent.
+
+        Raises:
+            DataError: If `n` is below 1.
         """
         if n < 1:
             raise DataError(f"sample needs at least one draw; got n={n}")
         uniform = np.random.default_rng(seed).random((n, len(self.ids)))
-        place = np.interp(uniform, LEVELS, np.arange(len(LEVELS)))
-        index = np.arange(len(self.ids))
-        draws = [_between(self.values[i], place[:, i]) for i in index]
-        stacked = np.stack(draws, 0) if draws else np.empty((0, self.t.shape[-1], n))
-        result = np.moveaxis(stacked, -1, 0)
-        return result[..., 0] if self.scalar else result
+        low, high, share = _neighbours(uniform)
+        run = np.arange(len(self.ids))
+        # Two advanced indices around a slice: the result has shape (n, runs, m).
+        draws = _mix(self.values[run, :, low], self.values[run, :, high], share[..., None])
+        return draws[..., 0] if self.scalar else draws
 
     def prob_better(self, than: float | npt.ArrayLike) -> FloatArray:
-        """P(value is better than `than`), shape (n,) or (n, m); better follows the metric's goal."""
+        """P(value is better than `than`), shape (n,) or (n, m); better follows the metric's goal.
+
+        Raises:
+            DataError: If `than` is neither a number nor of that shape, or holds NaN.
+        """
         if self.metric.goal == "max":
             return 1.0 - self.cdf(than)
         return 1.0 - self.mirrored().cdf(-np.asarray(than, dtype=np.float64))
@@ -171,44 +194,60 @@ class Forecast:
         import pandas as pd
 
         n, m = self.t.shape
-        quantiles = _between(self.values, np.interp(FRAME_LEVELS, LEVELS, np.arange(len(LEVELS)))).reshape(n * m, -1)
+        quantiles = _at_levels(self.values, np.array(FRAME_LEVELS)).reshape(n * m, -1)
         columns = {"run": np.repeat(self.ids, m), "t": self.t.ravel(), "mean": self.point.ravel()}
         columns |= {f"q{level:g}": quantiles[:, i] for i, level in enumerate(FRAME_LEVELS)}
         return pd.DataFrame(columns).infer_objects()
 
 
-def _between(values: FloatArray, place: FloatArray) -> FloatArray:
-    """Entries of the last axis of `values` at fractional positions `place`, linear in between."""
+def _neighbours(levels: FloatArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:
+    """Stored levels below and above each of `levels`, and how far it lies between them; all of its shape."""
+    place = np.interp(levels, LEVELS, np.arange(len(LEVELS)))
     low = np.floor(place).astype(np.int64)
-    high = np.minimum(low + 1, values.shape[-1] - 1)
-    share = place - low
-    # A whole position is read off, not computed: infinities stay themselves instead of turning NaN.
+    return low, np.minimum(low + 1, len(LEVELS) - 1), place - low
+
+
+def _mix(low: FloatArray, high: FloatArray, share: FloatArray) -> FloatArray:
+    """From ``low`` to ``high`` by `share`, never outside them; infinite where either is and `share` is above 0."""
     with np.errstate(invalid="ignore"):
-        mixed = values[..., low] + share * (values[..., high] - values[..., low])
-    same = (share == 0) | (values[..., low] == values[..., high])
-    return np.where(same, values[..., low], mixed)
+        # Weighted apart, because the difference of two large numbers may overflow.
+        mixed = np.clip((1.0 - share) * low + share * high, low, high)
+    # A whole place is read off, not computed: 0 times an infinity would be NaN.
+    return np.where((share == 0) | (low == high) | np.isneginf(low), low, mixed)
+
+
+def _at_levels(values: FloatArray, levels: FloatArray) -> FloatArray:
+    """Quantiles at `levels`, shape (k,), from those stored along the last axis: shape (..., k)."""
+    low, high, share = _neighbours(levels)
+    return _mix(values[..., low], values[..., high], share)
 
 
 def resolve_at(queries: Curves, at: At) -> tuple[FloatArray, bool]:
     """Times of shape (n, m) for the queries, and whether there is one a run.
 
     Raises:
-        DataError: If a time is not finite, a run has none, or the shape fits nothing.
+        DataError: If a time is not a finite number, a run has none, or the shape fits nothing.
     """
-    if hasattr(at, "items"):
-        own = dict(at.items())
-        missing = [i for i in queries.ids if i not in own]
-        if missing:
-            raise DataError(f"at: no time for runs {missing[:5]}; give one number for each run id")
-        times, scalar = np.array([[own[i]] for i in queries.ids], dtype=np.float64).reshape(-1, 1), True
-    else:
-        given = np.asarray(at, dtype=np.float64)
-        scalar = given.ndim == 0 or (given.ndim == 2 and given.shape[1] == 1)
-        if given.ndim == 2 and len(given) != len(queries):
-            raise DataError(f"at has {len(given)} rows for {len(queries)} runs; give one row a run")
-        if given.ndim > 2 or given.size == 0 and len(queries):
-            raise DataError(f"at of shape {given.shape} fits nothing; give a number, a 1-d or a (runs, times) array")
-        times = np.broadcast_to(given, (len(queries), max(1, given.shape[-1]) if given.ndim else 1)).copy()
-    if not np.isfinite(times).all():
-        raise DataError("at holds a time that is not finite")
-    return times, scalar
+    own = _own_times(queries, at) if hasattr(at, "items") else at
+    try:
+        given = np.asarray(own, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"at: {at!r:.80} is not numbers; give a number, an array, or one number a run id") from None
+    if given.ndim > 2 or (given.ndim > 0 and given.shape[-1] == 0):
+        raise DataError(f"at of shape {given.shape} fits nothing; give a number, a 1-d or a (runs, times) array")
+    if given.ndim == 2 and len(given) != len(queries):
+        raise DataError(f"at has {len(given)} rows for {len(queries)} runs; give one row a run")
+    times = np.broadcast_to(given, (len(queries), given.shape[-1] if given.ndim else 1)).copy()
+    bad = ~np.isfinite(times).all(axis=1)
+    if bad.any():
+        raise DataError(f"at: a time of runs {name_some(queries.ids[bad])} is not finite; give numbers")
+    return times, given.ndim == 0 or (given.ndim == 2 and given.shape[1] == 1)
+
+
+def _own_times(queries: Curves, at: Any) -> npt.NDArray[np.object_]:
+    """One time a run from a mapping or Series, shape (n, 1)."""
+    own = dict(at.items())
+    missing = [i for i in queries.ids if i not in own]
+    if missing:
+        raise DataError(f"at: no time for runs {name_some(missing)}; give one number for each run id")
+    return np.array([own[i] for i in queries.ids], dtype=object).reshape(-1, 1)

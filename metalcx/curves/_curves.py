@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from metalcx.curves._batch import BoolArray, FloatArray, IntArray, PaddedCurves, pad
+from metalcx.curves._batch import FloatArray, IntArray, PaddedCurves, pad
 from metalcx.curves._metric import Metric
-from metalcx.errors import DataError
+from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 STATUSES = ("completed", "running", "diverged", "censored")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curves:
     """Measured curves of many runs of one task.
 
@@ -31,18 +31,20 @@ class Curves:
     Attributes:
         metric: The primary metric, the one that is forecast.
         ids: Run ids as the person gave them, shape (n,).
-        offsets: Points of run i are ``offsets[i]:offsets[i + 1]``, shape (n + 1,).
+        offsets: Points of run i are ``offsets[i]:offsets[i + 1]``, shape (n + 1,), starting at 0.
         t: Times of all points, float64, shape (points,), ascending within a run.
-        values: One float64 array of shape (points,) a metric name, the primary one among them.
+        values: One float64 array of shape (points,) a metric name, the primary one among them; may hold
+            measurements that are no metric, such as ``seconds``.
         status: ``completed``, ``running``, ``diverged`` or ``censored``, shape (n,).
-        metrics: All declared metrics, the primary one first.
+        metrics: All declared metrics, the primary one among them; it alone by default.
         config: Hyperparameters, one row a run in the order of `ids`, or None.
         arch: Architecture id or string of each run (None where unknown), shape (n,), or None.
         group: Runs with equal group must stay on one side of a split, shape (n,), or None.
         time_unit: What t counts, such as ``epoch``.
 
     Raises:
-        DataError: If lengths disagree, or times are not finite and ascending within a run.
+        DataError: If lengths disagree, a declared metric has no values, or times are not finite and
+            ascending within a run.
     """
 
     metric: Metric
@@ -58,24 +60,44 @@ class Curves:
     time_unit: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "metrics", self.metrics or (self.metric,))
+        self._coerce()
         n = len(self.ids)
-        if len(self.offsets) != n + 1 or self.offsets[-1] != len(self.t):
-            raise DataError(f"offsets do not fit: {n} runs, {len(self.t)} points, offsets {self.offsets!r:.80}")
-        if self.metric.name not in self.values:
-            raise DataError(f"no values for metric {self.metric.name!r}; values holds {sorted(self.values)}")
+        ends = (self.offsets[0], self.offsets[-1]) if len(self.offsets) == n + 1 else None
+        if ends != (0, len(self.t)) or (np.diff(self.offsets) < 0).any():
+            raise DataError(f"offsets do not fit: {n} runs, {len(self.t)} points, offsets {self.offsets!s:.80}")
+        if self.metric not in self.metrics:
+            raise DataError(f"the primary metric {self.metric.name!r} is not among the declared metrics {self.metrics}")
+        for name in (m.name for m in self.metrics):
+            if name not in self.values:
+                raise DataError(f"no values for metric {name!r}; values holds {sorted(self.values)}")
         for name, column in (*self.values.items(), ("t", self.t)):
             if len(column) != len(self.t):
                 raise DataError(f"{name!r} has {len(column)} values for {len(self.t)} points")
-        for name, column in (("status", self.status), ("config", self.config), ("arch", self.arch), ("group", self.group)):
+        for name in ("status", "config", "arch", "group"):
+            column = getattr(self, name)
             if column is not None and len(column) != n:
                 raise DataError(f"{name} has {len(column)} rows for {n} runs")
         unknown = set(self.status) - set(STATUSES)
         if unknown:
             raise DataError(f"unknown status {sorted(map(str, unknown))}; use one of {', '.join(STATUSES)}")
         within = np.diff(self.owner) == 0
-        if not np.isfinite(self.t).all() or (np.diff(self.t)[within] <= 0).any():
-            raise DataError("times must be finite and strictly ascending within a run")
+        bad = ~np.isfinite(self.t)
+        with np.errstate(invalid="ignore"):
+            bad[1:] |= within & (np.diff(self.t) <= 0)
+        if bad.any():
+            runs = name_some(self.ids[np.unique(self.owner[bad])])
+            raise DataError(f"times must be finite and strictly ascending within a run; mend runs {runs}")
+
+    def _coerce(self) -> None:
+        """Lists become arrays of the documented types; arrays that have them are not copied."""
+        columns = {name: np.asarray(getattr(self, name), dtype=object) for name in ("ids", "status")}
+        columns["offsets"] = np.asarray(self.offsets, dtype=np.int64)
+        columns["t"] = np.asarray(self.t, dtype=np.float64)
+        for name, column in columns.items():
+            object.__setattr__(self, name, column)
+        values = {name: np.asarray(column, dtype=np.float64) for name, column in self.values.items()}
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "metrics", tuple(self.metrics) or (self.metric,))
 
     def __len__(self) -> int:
         """Number of runs."""
@@ -102,14 +124,17 @@ class Curves:
 
     @cached_property
     def t_last(self) -> FloatArray:
-        """Time of each run's last point, shape (n,)."""
-        return self.t[self.offsets[1:] - 1]
+        """Time of each run's last point, shape (n,); NaN for a run without points."""
+        return np.where(self.length > 0, np.append(self.t, np.nan)[self.offsets[1:] - 1], np.nan)
 
     @cached_property
     def final(self) -> FloatArray:
-        """Last measured value of each run, shape (n,); `Metric.worst` for a diverged run."""
-        padded = self.padded()
-        return np.where(padded.diverged, self.metric.worst, padded.last)
+        """Last measured value of each run, shape (n,); `Metric.worst` for a diverged run, NaN where there is none."""
+        place = np.maximum.accumulate(np.where(np.isfinite(self.y), np.arange(len(self.y)), -1))
+        last = np.append(place, -1)[self.offsets[1:] - 1]
+        # A place before the run's own start belongs to another run: this one has no measured value.
+        own = np.where((self.length > 0) & (last >= self.offsets[:-1]), np.append(self.y, np.nan)[last], np.nan)
+        return np.where(self.status == "diverged", self.metric.worst, own)
 
     def padded(self, metric: str | None = None) -> PaddedCurves:
         """Finite points of one metric (the primary by default) as padded arrays."""
@@ -150,9 +175,10 @@ class Curves:
         """The best last value among the finished runs that did not diverge.
 
         Raises:
-            DataError: If there is no such run.
+            DataError: If there is no such run with a measured value.
         """
-        finals = self.final[np.isin(self.status, ["completed", "censored"])]
+        finals = self.final[(self.status == "completed") | (self.status == "censored")]
+        finals = finals[~np.isnan(finals)]
         if not len(finals):
             raise DataError("no completed run to take the best of; give at least one completed curve")
         return float(self.metric.sign * (self.metric.sign * finals).max())
@@ -176,39 +202,46 @@ class Curves:
         )
 
     def mirrored(self) -> Curves:
-        """The same curves of the negated metrics."""
+        """The same curves of the negated metrics; measurements that are no metric stay as they are."""
+        declared = {m.name for m in self.metrics}
         return replace(
             self,
             metric=self.metric.mirrored(),
             metrics=tuple(m.mirrored() for m in self.metrics),
-            values={name: -column for name, column in self.values.items()},
+            values={name: -column if name in declared else column for name, column in self.values.items()},
         )
 
     @classmethod
     def concat(cls, parts: Iterable[Curves]) -> Curves:
-        """The runs of several `Curves` of the same metrics, one after another."""
-        import pandas as pd
+        """The runs of several `Curves` of the same metrics and time unit, one after another.
 
+        What only some parts know (architecture, group, a hyperparameter) is unknown for the runs of the others.
+
+        Raises:
+            DataError: If there is no part, or metrics or time units differ.
+        """
         parts = list(parts)
         if not parts:
-            raise DataError("nothing to concatenate")
+            raise DataError("nothing to concatenate; give at least one Curves")
         head = parts[0]
-        if any(p.metrics != head.metrics for p in parts):
-            raise DataError("curves of different metrics cannot be concatenated")
-        known: dict[str, Any] = {}
-        for name in ("arch", "group"):
-            columns = [getattr(p, name) for p in parts]
-            known[name] = None if any(c is None for c in columns) else np.concatenate(columns)
-        configs = [p.config for p in parts if p.config is not None]
+        for part in parts:
+            if (part.metric, part.metrics) != (head.metric, head.metrics):
+                raise DataError(f"cannot concatenate curves of different metrics: {head.metrics} and {part.metrics}")
+        units = {p.time_unit for p in parts} - {None}
+        if len(units) > 1:
+            raise DataError(f"curves over different times cannot be concatenated: {name_some(sorted(map(str, units)))}")
+        common = [name for name in head.values if all(name in p.values for p in parts)]
         return replace(
             head,
             ids=np.concatenate([p.ids for p in parts]),
             offsets=np.concatenate([[0], np.cumsum(np.concatenate([p.length for p in parts]))]).astype(np.int64),
             t=np.concatenate([p.t for p in parts]),
-            values={name: np.concatenate([p.values[name] for p in parts]) for name in head.values},
+            values={name: np.concatenate([p.values[name] for p in parts]) for name in common},
             status=np.concatenate([p.status for p in parts]),
-            config=pd.concat(configs, ignore_index=True) if len(configs) == len(parts) else None,
-            **known,
+            config=_joined_config(parts),
+            arch=_joined([p.arch for p in parts], parts),
+            group=_joined([p.group for p in parts], parts),
+            time_unit=units.pop() if units else None,
         )
 
     @classmethod
@@ -224,10 +257,12 @@ class Curves:
         """Read a long table ``run, t, value``.
 
         Args:
-            df: One row a point. The primary metric's column is ``value`` or the metric's name.
+            df: One row a point, in any order. The primary metric's column is the metric's name or ``value``.
             metric: The primary metric, as declared by the person.
             runs: Optionally one row a run: ``run``, and optionally ``arch``, ``status``, ``group``;
-                every other column is a hyperparameter.
+                every other column is a hyperparameter. Where there is no status, a run whose values turn
+                NaN or infinite is diverged at that point, a run that reaches the horizon is completed,
+                any other is running.
             horizon: The t at which a run is complete; by default the largest t in the table.
             metrics: Further metrics whose columns, named alike, are kept.
             source: What the table is called in error messages, such as a file's name.
@@ -241,12 +276,23 @@ class Curves:
 
     @classmethod
     def from_wide(
-        cls, df: pd.DataFrame, metric: Metric, runs: pd.DataFrame | None = None, horizon: float | None = None
+        cls,
+        df: pd.DataFrame,
+        metric: Metric,
+        runs: pd.DataFrame | None = None,
+        horizon: float | None = None,
+        source: str = "curves",
     ) -> Curves:
-        """Read a wide table: one row a run (its index is the run id), one column a time."""
+        """Read a wide table: one row a run (its index is the run id), one column a time.
+
+        A blank or NaN cell was not measured; a diverged step is an infinity.
+
+        Raises:
+            DataError: As `from_frame`; also if a column is no time, a run id repeats, or a row is all blank.
+        """
         from metalcx.curves._frames import melt
 
-        return cls.from_frame(melt(df), metric, runs, horizon)
+        return cls.from_frame(melt(df, source), metric, runs, horizon, source=source)
 
     def to_frame(self) -> pd.DataFrame:
         """Long table ``run, t`` and one column a metric, one row a point."""
@@ -256,8 +302,13 @@ class Curves:
 
     def to_wide(self) -> pd.DataFrame:
         """Primary metric, one row a run, one column a time; NaN where not measured."""
-        frame = self.to_frame().pivot(index="run", columns="t", values=self.metric.name)
-        return frame.reindex(self.ids)
+        import pandas as pd
+
+        times, column = np.unique(self.t, return_inverse=True)
+        table = np.full((len(self), len(times)), np.nan)
+        table[self.owner, column] = self.y
+        index = pd.Index(self.ids, name="run").infer_objects()
+        return pd.DataFrame(table, index=index, columns=pd.Index(times, name="t"))
 
     def runs_frame(self) -> pd.DataFrame:
         """One row a run: ``run``, ``status``, ``arch`` and ``group`` where known, hyperparameters."""
@@ -266,3 +317,20 @@ class Curves:
         known = {"run": self.ids, "status": self.status, "arch": self.arch, "group": self.group}
         frame = pd.DataFrame({name: column for name, column in known.items() if column is not None}).infer_objects()
         return frame if self.config is None else pd.concat([frame, self.config], axis=1)
+
+
+def _joined(columns: list[npt.NDArray[np.object_] | None], parts: list[Curves]) -> npt.NDArray[np.object_] | None:
+    """One column over all parts, None for the runs of a part that has none."""
+    if all(column is None for column in columns):
+        return None
+    filled = [np.full(len(p), None, dtype=object) if c is None else c for c, p in zip(columns, parts, strict=True)]
+    return np.concatenate(filled)
+
+
+def _joined_config(parts: list[Curves]) -> pd.DataFrame | None:
+    import pandas as pd
+
+    if all(part.config is None for part in parts):
+        return None
+    configs = [pd.DataFrame(index=range(len(p))) if p.config is None else p.config for p in parts]
+    return pd.concat(configs, ignore_index=True)

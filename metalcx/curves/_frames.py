@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
+from metalcx.curves._batch import BoolArray, FloatArray, IntArray
 from metalcx.curves._curves import STATUSES, Curves
 from metalcx.curves._metric import Metric
 from metalcx.errors import DataError, name_some
 
 RESERVED = ("run", "arch", "status", "group")
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Whose row each row is: what an error message needs to name its offenders."""
+
+    source: str
+    ids: np.ndarray
+    codes: IntArray
+
+    @classmethod
+    def of(cls, df: pd.DataFrame, source: str) -> _Runs:
+        missing = np.flatnonzero(df["run"].isna())
+        if len(missing):
+            raise DataError(f"{source}: column 'run' is missing in row {missing[0] + 1}; fill it in")
+        # The ids as given, in the order of their first row: a person finds their runs where they left them.
+        codes, ids = pd.factorize(df["run"])
+        return cls(source, np.asarray(ids, dtype=object), codes.astype(np.int64))
+
+    def named(self, bad: BoolArray) -> str:
+        """Up to five runs that own a row in `bad`."""
+        return name_some(self.ids[np.unique(self.codes[bad])])
 
 
 def curves_from_frame(
@@ -21,34 +47,25 @@ def curves_from_frame(
     source: str,
 ) -> Curves:
     """See `Curves.from_frame`."""
-    column = _value_column(df, metric, source)
-    if not len(df):
-        raise DataError(f"{source}: the table is empty; give at least one row of run, t, {column}")
-    if df["run"].isna().any():
-        raise DataError(f"{source}: column 'run' is missing in row {int(np.flatnonzero(df['run'].isna())[0]) + 1}; fill it in")
     declared = (metric, *(m for m in metrics if m.name != metric.name))
-    columns = {m.name: (column if m is metric else m.name) for m in declared}
-    # The ids as given, in the order of their first row: a person finds their runs where they left them.
-    codes, ids = pd.factorize(df["run"])
-    ids = np.asarray(ids, dtype=object)
-    t = _numbers(df, "t", ids, codes, source)
-    values = {m.name: _numbers(df, columns[m.name], ids, codes, source) for m in declared}
-    _check(t, values, declared, columns, ids, codes, source)
-    order = np.lexsort((t, codes))
-    codes, t = codes[order], t[order]
+    columns = {metric: _value_column(df, metric, source)} | {m: m.name for m in declared[1:]}
+    _check_columns(df, ("run", "t", *columns.values()), source)
+    owners = _Runs.of(df, source)
+    t = _times(df, owners)
+    values = {m.name: _values(df, m, column, owners) for m, column in columns.items()}
+    known = _align_runs(runs, owners.ids, source)
+    order = np.lexsort((t, owners.codes))
+    codes, t = owners.codes[order], t[order]
     values = {name: v[order] for name, v in values.items()}
-    known = _align_runs(runs, ids, source)
-    status = None if known is None or "status" not in known else known["status"]
-    if status is None:
-        keep, status = _infer_status(codes, t, values[metric.name], len(ids), horizon)
-        codes, t, values = codes[keep], t[keep], {name: v[keep] for name, v in values.items()}
+    keep, status, y = _status(codes, t, values[metric.name], _optional(known, "status"), len(owners.ids), horizon)
+    values[metric.name] = y
     return Curves(
         metric=metric,
-        ids=ids,
-        offsets=np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]).astype(np.int64),
-        t=t,
-        values=values,
-        status=np.asarray(status, dtype=object),
+        ids=owners.ids,
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(codes[keep], minlength=len(owners.ids)))]),
+        t=t[keep],
+        values={name: v[keep] for name, v in values.items()},
+        status=status,
         metrics=declared,
         config=None if known is None else known.drop(columns=[c for c in RESERVED if c in known]),
         arch=_optional(known, "arch"),
@@ -56,69 +73,92 @@ def curves_from_frame(
     )
 
 
-def melt(df: pd.DataFrame) -> pd.DataFrame:
-    """A wide table (one row a run, one column a time) as a long one; blanks after the last value are dropped."""
+def melt(df: pd.DataFrame, source: str = "curves") -> pd.DataFrame:
+    """A wide table (one row a run, one column a time) as a long one without the blank cells."""
     if not len(df) or not len(df.columns):
-        raise DataError("the wide table is empty; give one row a run and one column a time")
+        raise DataError(f"{source}: the wide table is empty; give one row a run and one column a time")
     try:
         times = np.array([float(name) for name in df.columns])
     except (TypeError, ValueError):
-        raise DataError("the columns of a wide table are times; put the run ids in the index") from None
+        raise DataError(
+            f"{source}: the columns of a wide table are times, not {name_some(df.columns)}; run ids go in the index"
+        ) from None
     if df.index.has_duplicates:
-        raise DataError(f"run ids repeat in the index: {name_some(df.index[df.index.duplicated()].unique())}")
-    blank = df.isna().to_numpy()
-    trailing = np.flip(np.logical_and.accumulate(np.flip(blank, 1), 1), 1)
-    rows, columns = np.nonzero(~trailing)
-    return pd.DataFrame({"run": df.index.to_numpy()[rows], "t": times[columns], "value": df.to_numpy()[rows, columns]})
+        repeated = name_some(df.index[df.index.duplicated()].unique())
+        raise DataError(f"{source}: run ids repeat in the index: {repeated}; keep one row a run")
+    measured = df.notna().to_numpy()
+    blank = np.flatnonzero(~measured.any(axis=1))
+    if len(blank):
+        raise DataError(f"{source}: no value in any column for runs {name_some(df.index[blank])}; leave them out")
+    rows, column = np.nonzero(measured)
+    return pd.DataFrame({"run": df.index.to_numpy()[rows], "t": times[column], "value": df.to_numpy()[rows, column]})
 
 
 def _value_column(df: pd.DataFrame, metric: Metric, source: str) -> str:
-    column = "value" if "value" in df.columns else metric.name
-    for needed in ("run", "t", column):
-        if needed not in df.columns:
-            asked = f"'value' or {metric.name!r}" if needed == column else repr(needed)
-            raise DataError(
-                f"{source}: no column {asked}; it has {name_some(df.columns, 8)}. A long table has the columns run, t, value"
-            )
+    """The primary metric's column: its name, or ``value``."""
+    column = metric.name if metric.name in df.columns else "value"
+    if not len(df):
+        raise DataError(f"{source}: the table is empty; give at least one row of run, t, {column}")
+    if column not in df.columns:
+        raise DataError(
+            f"{source}: no column 'value' or {metric.name!r}; it has {name_some(df.columns, 8)}. "
+            "A long table has the columns run, t, value"
+        )
     return column
 
 
-def _numbers(df: pd.DataFrame, column: str, ids: np.ndarray, codes: np.ndarray, source: str) -> np.ndarray:
-    if column not in df.columns:
-        raise DataError(f"{source}: no column {column!r} for the metric of that name")
+def _check_columns(df: pd.DataFrame, needed: Iterable[str], source: str) -> None:
+    for column in needed:
+        if column not in df.columns:
+            raise DataError(
+                f"{source}: no column {column!r}; it has {name_some(df.columns, 8)}. "
+                "A long table has the columns run, t, value, and one named after each further metric"
+            )
+    if "task" in df.columns and df["task"].nunique() > 1:
+        raise DataError(
+            f"{source}: column 'task' holds {name_some(df['task'].dropna().unique())}; curves are of one task, keep one"
+        )
+
+
+def _times(df: pd.DataFrame, owners: _Runs) -> FloatArray:
+    t = _numbers(df, "t", owners)
+    source = owners.source
+    bad = ~np.isfinite(t)
+    if bad.any():
+        raise DataError(f"{source}: column 't' is not finite in runs {owners.named(bad)}; every point needs a time")
+    repeated = pd.DataFrame({"run": owners.codes, "t": t}).duplicated(keep=False).to_numpy()
+    if repeated.any():
+        raise DataError(
+            f"{source}: column 't' repeats a time within runs {owners.named(repeated)}; keep one row for each (run, t)"
+        )
+    return t
+
+
+def _values(df: pd.DataFrame, metric: Metric, column: str, owners: _Runs) -> FloatArray:
+    values = _numbers(df, column, owners)
+    bad = metric.outside(values)
+    if bad.any():
+        raise DataError(
+            f"{owners.source}: column {column!r} leaves the bounds [{metric.lower}, {metric.upper}] declared for "
+            f"{metric.name!r} in runs {owners.named(bad)}; correct the values or declare wider bounds"
+        )
+    return values
+
+
+def _numbers(df: pd.DataFrame, column: str, owners: _Runs) -> FloatArray:
     numbers = pd.to_numeric(df[column], errors="coerce").to_numpy(dtype=np.float64)
     bad = np.isnan(numbers) & df[column].notna().to_numpy()
     if bad.any():
-        text = df[column].to_numpy()[bad]
-        spelled = pd.Series(text).astype(str).str.strip().str.lower().isin(["nan", "none", "null", ""]).to_numpy()
-        if not spelled.all():
-            runs = name_some(pd.unique(ids[codes[bad]][~spelled]))
-            raise DataError(
-                f"{source}: column {column!r} holds {text[~spelled][0]!r}, which is not a number, in runs {runs}; "
-                "write numbers, NaN or inf"
-            )
-    return numbers
-
-
-def _check(t, values, declared, columns, ids, codes, source) -> None:  # type: ignore[no-untyped-def]
-    def offenders(bad: np.ndarray) -> str:
-        return name_some(pd.unique(ids[codes[bad]]))
-
-    bad = ~np.isfinite(t)
+        text = df[column].astype(str).str.strip().str.lower()
+        bad &= ~text.isin(["nan", "none", "null", ""]).to_numpy()
     if bad.any():
-        raise DataError(f"{source}: column 't' is not finite in runs {offenders(bad)}; every point needs a time")
-    repeated = pd.DataFrame({"run": codes, "t": t}).duplicated(keep=False).to_numpy()
-    if repeated.any():
+        example = df[column].to_numpy()[bad][0]
         raise DataError(
-            f"{source}: column 't' repeats a time within runs {offenders(repeated)}; keep one row for each (run, t)"
+            f"{owners.source}: column {column!r} holds {example!r}, which is no number, in runs {owners.named(bad)}; "
+            "write numbers, NaN or inf"
         )
-    for metric in declared:
-        bad = metric.outside(values[metric.name])
-        if bad.any():
-            raise DataError(
-                f"{source}: column {columns[metric.name]!r} leaves the bounds [{metric.lower}, {metric.upper}] declared for "
-                f"{metric.name!r} in runs {offenders(bad)}; correct the values or declare wider bounds"
-            )
+    # A copy: values are changed at a divergence, and the person's table is theirs.
+    return np.array(numbers)
 
 
 def _align_runs(runs: pd.DataFrame | None, ids: np.ndarray, source: str) -> pd.DataFrame | None:
@@ -127,14 +167,16 @@ def _align_runs(runs: pd.DataFrame | None, ids: np.ndarray, source: str) -> pd.D
         return None
     if "run" not in runs.columns:
         raise DataError(f"runs: no column 'run'; it has {name_some(runs.columns, 8)}")
-    if runs["run"].duplicated().any():
-        raise DataError(f"runs: run ids repeat: {name_some(runs['run'][runs['run'].duplicated()].unique())}; keep one row a run")
+    repeated = runs["run"].duplicated()
+    if repeated.any():
+        raise DataError(f"runs: run ids repeat: {name_some(runs['run'][repeated].unique())}; keep one row a run")
     index = pd.Index(runs["run"]).get_indexer(pd.Index(ids))
     if (index < 0).any():
-        raise DataError(f"runs: no row for runs {name_some(ids[index < 0])} of {source}; add them, or leave the table out")
-    known = runs.iloc[index].reset_index(drop=True)
+        missing = name_some(ids[index < 0])
+        raise DataError(f"runs: no row for runs {missing} of {source}; add them, or leave the table out")
+    known: pd.DataFrame = runs.iloc[index].reset_index(drop=True)
     if "status" in known:
-        bad = ~known["status"].isin(STATUSES)
+        bad = ~known["status"].isin(STATUSES) & known["status"].notna()
         if bad.any():
             raise DataError(
                 f"runs: column 'status' is not one of {', '.join(STATUSES)} in runs {name_some(ids[bad.to_numpy()])}"
@@ -142,21 +184,31 @@ def _align_runs(runs: pd.DataFrame | None, ids: np.ndarray, source: str) -> pd.D
     return known
 
 
-def _infer_status(
-    codes: np.ndarray, t: np.ndarray, y: np.ndarray, n: int, horizon: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Points to keep and status: diverged at the first value that is not finite, completed at the horizon."""
-    finite = np.isfinite(y)
-    broken = np.where(finite, np.inf, t)
-    first_bad = np.full(n, np.inf)
-    np.minimum.at(first_bad, codes, broken)
-    keep = t <= first_bad[codes]
-    t_last = np.full(n, -np.inf)
-    np.maximum.at(t_last, codes, t)
-    end = t.max() if horizon is None else horizon
-    status = np.where(t_last >= end, "completed", "running").astype(object)
-    status[np.isfinite(first_bad)] = "diverged"
-    return keep, status
+def _status(
+    codes: IntArray, t: FloatArray, y: FloatArray, given: np.ndarray | None, n: int, horizon: float | None
+) -> tuple[BoolArray, np.ndarray, FloatArray]:
+    """Points to keep, status of each run, and values in which a divergence is an infinity.
+
+    A given status stands and keeps all its points. Without one a run is diverged at its first value that is not
+    finite, and completed at the horizon.
+    """
+    end = t.max() if horizon is None else float(horizon)
+    if not np.isfinite(end):
+        raise DataError(f"horizon {horizon!r} is not finite; give the t at which a run is complete")
+    broken = np.flatnonzero(~np.isfinite(y))
+    start = np.searchsorted(codes, np.arange(n + 1))
+    first = np.append(broken, len(y))[np.searchsorted(broken, start[:-1])]
+    diverged = first < start[1:]
+    status = np.where(t[start[1:] - 1] >= end, "completed", "running").astype(object)
+    status[diverged] = "diverged"
+    keep = ~diverged[codes] | (np.arange(len(y)) <= first[codes])
+    if given is not None:
+        stated = np.array([s is not None for s in given])
+        status[stated] = given[stated]
+        diverged &= ~stated
+        keep |= stated[codes]
+    y[first[diverged]] = np.where(np.isinf(y[first[diverged]]), y[first[diverged]], np.inf)
+    return keep, status, y
 
 
 def _optional(known: pd.DataFrame | None, column: str) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -42,6 +43,8 @@ class Metric:
             raise DataError(f"metric {self.name!r}: goal {self.goal!r} is unknown; declare 'max' or 'min'")
         for side in ("lower", "upper"):
             value = getattr(self, side)
+            if value is not None and not isinstance(value, numbers.Real):
+                raise DataError(f"metric {self.name!r}: {side} bound {value!r} is not a number; leave it out instead")
             if value is not None and not math.isfinite(value):
                 raise DataError(f"metric {self.name!r}: {side} bound {value!r} is not finite; leave it out instead")
         if self.lower is not None and self.upper is not None and self.lower >= self.upper:
@@ -54,8 +57,12 @@ class Metric:
         An empty bound means none: ``accuracy:max::1``.
         """
         name, *rest = text.split(":")
-        if not 1 <= len(rest) <= 3:
+        if not rest:
             raise DataError(f"metric {text!r} has no goal; write name:goal[:lower[:upper]], as in val_loss:min:0")
+        if len(rest) > 3:
+            raise DataError(
+                f"metric {text!r} has too many parts; write name:goal[:lower[:upper]], as in val_loss:min:0"
+            )
         try:
             bounds = [float(part) if part else None for part in rest[1:]] + [None, None]
         except ValueError:
@@ -92,7 +99,7 @@ class Metric:
         for bound, side in ((self.lower, -1.0), (self.upper, 1.0)):
             if bound is not None:
                 bad |= side * (values - bound) > 1e-6 * max(1.0, abs(bound))
-        return bad & np.isfinite(values)
+        return np.asarray(bad & np.isfinite(values), dtype=np.bool_)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, the form of `corpus.json`."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-
-import numpy as np
 
 from metalcx.curves._batch import FloatArray
 from metalcx.curves._metric import Metric
@@ -27,8 +26,8 @@ class Scaling:
     @classmethod
     def of(cls, metric: Metric, centre: float = 0.0, unit: float = 1.0) -> Scaling:
         """Scaling for values of `metric` around `centre` (in the metric's own unit)."""
-        unit = 2.0 ** np.round(np.log2(unit)) if unit > 0 and np.isfinite(unit) else 1.0
-        return cls(metric.sign, metric.sign * centre, float(unit))
+        usable = unit > 0 and math.isfinite(unit)
+        return cls(metric.sign, metric.sign * centre, 2.0 ** round(math.log2(unit)) if usable else 1.0)
 
     def forward(self, values: FloatArray) -> FloatArray:
         """Metric's unit -> scaled; same shape."""
