@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import Curves, Metric
-from metalcx.errors import DataError
+from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
     import pandas as pd
