@@ -1,0 +1,216 @@
+"""Every rule of the format, checked by streaming: memory grows with runs and architectures, not with points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from metalcx.corpora._check_points import PointChecker, RunFacts
+from metalcx.corpora._checksums import checksum_problems
+from metalcx.corpora._corpus import Corpus, _identity, read_manifest, structure_problems
+from metalcx.corpora._format import (
+    ARCHITECTURE_COLUMNS,
+    ARCHITECTURES,
+    CURVES,
+    FILES,
+    MANIFEST,
+    RUN_COLUMNS,
+    RUN_STATUSES,
+    RUNS,
+    SECONDS,
+    TASK_COLUMNS,
+    TASKS,
+    Column,
+    Manifest,
+    loads,
+)
+from metalcx.corpora._graph import graph_problem
+from metalcx.corpora._points import Points
+from metalcx.corpora._report import Findings, Report
+from metalcx.corpora._swap import readable
+from metalcx.corpora._table import TableFile, strings
+from metalcx.errors import CorpusError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BATCH = 1 << 15  # rows of text columns at once
+
+
+def validate(path: str | Path) -> Report:
+    """Check a folder against every rule of the format.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        A report; `Report.ok` says whether the folder is valid, `Report.problems` what is wrong and where.
+    """
+    folder = readable(Path(path))
+    findings = Findings()
+    try:
+        check = _Check(folder, findings)
+        check.everything()
+        counts = check.counts
+    except CorpusError as error:
+        findings.add(*_unreadable(folder, str(error)))
+        counts = (0, 0, 0)
+    return Report(folder, findings.problems(), *counts)
+
+
+def _unreadable(folder: Path, message: str) -> tuple[str, str]:
+    """(file, message) of an error whose text begins with the path."""
+    file = next((name for name in FILES if message.startswith(f"{folder / name}: ")), str(folder))
+    return file, message.removeprefix(f"{folder / file}: ").removeprefix(f"{folder}: ")
+
+
+@dataclass
+class _Check:
+    folder: Path
+    findings: Findings
+    counts: tuple[int, int, int] = (0, 0, 0)
+
+    def everything(self) -> None:
+        if not self.folder.is_dir():
+            raise CorpusError(f"{self.folder}: there is no such folder")
+        for name in FILES:
+            if not (self.folder / name).is_file():
+                self.findings.add(name, "the file is missing; a corpus folder is complete or it is none")
+        if self.findings.found:
+            return
+        corpus = Corpus(self.folder, read_manifest(self.folder), _identity(self.folder))
+        for file, problems in structure_problems(corpus):
+            for column, message in problems:
+                self.findings.add(file, message, column=column)
+        if not self.findings.found:
+            self._contents(corpus.manifest)
+
+    def _contents(self, manifest: Manifest) -> None:
+        tasks = self._tasks(manifest)
+        archs = self._architectures()
+        facts = self._runs(tasks, archs)
+        points = self._curves(manifest, facts)
+        self.counts = (len(tasks), len(facts.n_points), points)
+        for key, count in zip(("n_tasks", "n_runs", "n_points"), self.counts, strict=True):
+            if getattr(manifest, key) != count:
+                self.findings.add(
+                    MANIFEST, f"says {getattr(manifest, key)}, and the files hold {count}; correct it", column=key
+                )
+        for file, message in checksum_problems(self.folder):
+            self.findings.add(file, message)
+
+    def _tasks(self, manifest: Manifest) -> dict[str, int]:
+        """Task -> position of its metric among the declared ones (-1 where it is not)."""
+        declared = [m.name for m in manifest.metrics]
+        tasks: dict[str, int] = {}
+        for start, batch in self._batches(TASKS, TASK_COLUMNS):
+            names, metrics = strings(batch.column("task")), strings(batch.column("metric"))
+            for row, (name, metric) in enumerate(zip(names, metrics, strict=True), start):
+                if name in tasks:
+                    self.findings.add(TASKS, f"{name!r} stands there twice; name each task once", row, "task", "twice")
+                if metric not in declared:
+                    message = f"{metric!r} is not declared in {MANIFEST}; declare it or correct the task"
+                    self.findings.add(TASKS, message, row, "metric", "undeclared")
+                tasks[name] = declared.index(metric) if metric in declared else -1
+        return tasks
+
+    def _architectures(self) -> set[str]:
+        archs: set[str] = set()
+        for start, batch in self._batches(ARCHITECTURES, ARCHITECTURE_COLUMNS):
+            for row, name in enumerate(strings(batch.column("arch")), start):
+                if name in archs:
+                    self.findings.add(ARCHITECTURES, f"{name!r:.80} stands there twice", row, "arch", "twice")
+                archs.add(name)
+            for column in ("features", "graph"):
+                self._json(ARCHITECTURES, start, batch, column)
+        return archs
+
+    def _runs(self, tasks: dict[str, int], archs: set[str]) -> RunFacts:
+        n_points, diverged, metric = ([np.empty(0, kind)] for kind in (np.int64, bool, np.int16))
+        for start, batch in self._batches(RUNS, RUN_COLUMNS):
+            number = batch.column("run").to_numpy(zero_copy_only=False)
+            self._rows(
+                RUNS, number != np.arange(start, start + len(number)), start, "run", "does not count the rows from 0"
+            )
+            task, status, arch = (strings(batch.column(name)) for name in ("task", "status", "arch"))
+            self._known(start, "task", task, set(tasks), f"is not in {TASKS}; add the task or correct the run")
+            self._known(start, "arch", arch, archs | {None}, f"has no row in {ARCHITECTURES}; add it")
+            self._known(start, "status", status, set(RUN_STATUSES), f"is none of {', '.join(RUN_STATUSES)}")
+            count = np.asarray(batch.column("n_points").to_numpy(zero_copy_only=False), dtype=np.int64)
+            self._rows(RUNS, count < 1, start, "n_points", "is below 1; a run has a point, or it is left out")
+            self._json(RUNS, start, batch, "config")
+            n_points.append(count)
+            diverged.append(status == "diverged")
+            metric.append(np.array([tasks.get(name, -1) for name in task], dtype=np.int16))
+        return RunFacts(np.concatenate(n_points), np.concatenate(diverged), np.concatenate(metric))
+
+    def _curves(self, manifest: Manifest, facts: RunFacts) -> int:
+        checker = PointChecker(manifest.metrics, facts, self.findings)
+        with TableFile(self.folder / CURVES) as table:
+            columns = ["run", "t", *(m.name for m in manifest.metrics)]
+            columns += [SECONDS] if SECONDS in table.schema.names else []
+            for start, batch in table.batches(columns):
+                empty = [name for name in ("run", "t") if batch.column(name).null_count]
+                for name in empty:
+                    self._rows(
+                        CURVES, batch.column(name).is_null().to_numpy(zero_copy_only=False), start, name, "is empty"
+                    )
+                if empty:
+                    return table.rows
+                checker.feed(Points.of_batch(batch))
+        checker.finish()
+        return checker.row
+
+    def _batches(self, file: str, columns: tuple[Column, ...]) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Batches without rows that leave a needed cell empty; those are noted, and end the check."""
+        with TableFile(self.folder / file) as table:
+            for start, batch in table.batches(rows=_BATCH):
+                for column in columns:
+                    values = batch.column(column.name)
+                    if column.kind == "string" and not column.nullable:
+                        bad = np.array([not value for value in strings(values)], dtype=bool)
+                        self._rows(file, bad, start, column.name, "is empty; every row needs it")
+                    elif values.null_count and not column.nullable:
+                        row = start + int(np.argmax(values.is_null().to_numpy(zero_copy_only=False)))
+                        raise CorpusError(
+                            f"{self.folder / file}: row {row}, column {column.name!r} is empty; every row needs it"
+                        )
+                yield start, batch
+
+    def _known(
+        self, start: int, column: str, values: npt.NDArray[np.object_], known: set[str] | set[str | None], message: str
+    ) -> None:
+        bad = np.array([value not in known for value in values], dtype=bool)
+        if bad.any():
+            first = values[int(np.argmax(bad))]
+            row = start + int(np.argmax(bad))
+            self.findings.add(RUNS, f"{first!r:.80} {message}", row, column, message, int(bad.sum()))
+
+    def _json(self, file: str, start: int, batch: pa.RecordBatch, column: str) -> None:
+        """Each text once: thousands of runs share a configuration."""
+        verdicts: dict[str | None, str | None] = {None: None}
+        for row, text in enumerate(strings(batch.column(column)), start):
+            if text not in verdicts:
+                verdicts[text] = _json_problem(column, text)
+            message = verdicts[text]
+            if message is not None:
+                self.findings.add(file, message, row, column, "json")
+
+    def _rows(self, file: str, bad: npt.NDArray[np.bool_], start: int, column: str, message: str) -> None:
+        self.findings.add_rows(file, bad, start, column, message)
+
+
+def _json_problem(column: str, text: str) -> str | None:
+    try:
+        found = loads(text)
+    except (ValueError, RecursionError) as error:
+        return f"is not JSON ({error}): {text!r:.60}"
+    if column == "config" and not isinstance(found, dict):
+        return f"is no JSON object: {text!r:.60}; write {{}} where nothing is known"
+    problem = graph_problem(found) if column == "graph" else None
+    return None if problem is None else f"the graph {problem}"
