@@ -56,11 +56,13 @@ def install(wheel: Path, home: Path) -> Path:
 
 
 def main() -> None:
-    """Build, install, probe; any failure ends with its traceback and a non-zero exit code."""
+    """Build, install, probe; any failure ends with a non-zero exit code."""
     with tempfile.TemporaryDirectory() as folder:
         python = install(build(Path(folder) / "dist"), Path(folder) / "env")
-        subprocess.run([str(python), "-I", "-c", PROBE], cwd=folder, check=True)
-        subprocess.run([str(python.parent / "metalcx"), "--help"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        probe = [[str(python), "-I", "-c", PROBE], [str(python.parent / "metalcx"), "models", "list"]]
+        for command in probe:
+            if subprocess.run(command, cwd=folder, check=False).returncode:
+                sys.exit(f"the wheel does not work on its own: {command[0]}")
 
 
 if __name__ == "__main__":
