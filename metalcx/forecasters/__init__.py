@@ -1,6 +1,8 @@
 """Forecasters behind one protocol: the simple baselines, SRM, boosted trees and what is meta-trained."""
 
 from metalcx.forecasters._base import BaseForecaster as BaseForecaster
+from metalcx.forecasters._one_epoch import OneEpoch as OneEpoch
+from metalcx.forecasters._power_law import PowerLaw as PowerLaw
 from metalcx.forecasters._simple import Baseline as Baseline
 
-__all__ = ["BaseForecaster", "Baseline"]
+__all__ = ["BaseForecaster", "Baseline", "OneEpoch", "PowerLaw"]
