@@ -67,9 +67,9 @@ class Support:
         used = padded.length > 0
         if not used.any():
             return replace(cls.empty(), metric=curves.metric)
-        padded = padded.take(used)
+        padded, source = padded.take(used), curves.take(used)
         floor = floor_of(padded)
-        return cls(_end_at_floor(padded, floor), curves.metric, floor, curves.take(used))
+        return cls(_end_at_floor(padded, floor, _t_broken(source, padded)), curves.metric, floor, source)
 
 
 def floor_of(curves: PaddedCurves) -> float:
@@ -83,17 +83,28 @@ def _oriented(curves: Curves) -> PaddedCurves:
     return padded.with_values(curves.metric.sign * padded.y)
 
 
-def _end_at_floor(curves: PaddedCurves, floor: float) -> PaddedCurves:
-    """Append to each diverged curve a last point at `floor`, one step on."""
+def _t_broken(curves: Curves, padded: PaddedCurves) -> FloatArray:
+    """Time of the point after each run's last finite value, where it diverged if it did; shape (n,).
+
+    Where no such point is recorded, one step on; after a single point, as long again as it took.
+    """
+    seen = np.bincount(curves.owner[curves.t <= padded.t_last[curves.owner]], minlength=len(curves))
+    recorded = np.append(curves.t, np.nan)[curves.offsets[:-1] + seen]
+    previous = padded.t[np.arange(len(padded)), np.maximum(padded.length - 2, 0)]
+    alone = np.where(padded.t_last == 0, 1.0, np.abs(padded.t_last))
+    step = np.where(padded.length > 1, padded.t_last - previous, alone)
+    return np.where(seen < curves.length, recorded, padded.t_last + step)
+
+
+def _end_at_floor(curves: PaddedCurves, floor: float, t_broken: FloatArray) -> PaddedCurves:
+    """Append to each diverged curve a last point at `floor`, at the time it diverged."""
     y = np.maximum(curves.y, floor)
     if not curves.diverged.any():
         return curves.with_values(y)
-    previous = curves.t[np.arange(len(curves)), np.maximum(curves.length - 2, 0)]
-    step = np.where(curves.length > 1, curves.t_last - previous, 1.0)
     t = np.column_stack([curves.t, curves.t_last])
     y = np.column_stack([y, y[:, -1]])
     beyond = curves.diverged[:, None] & (np.arange(t.shape[1]) >= curves.length[:, None])
-    t = np.where(beyond, t + step[:, None], t)
+    t = np.where(beyond, t_broken[:, None], t)
     return PaddedCurves(t, np.where(beyond, floor, y), curves.length + curves.diverged, curves.diverged)
 
 
