@@ -3,9 +3,10 @@
 from metalcx.hub._load import load as load
 from metalcx.hub._registry import CLASSES as CLASSES
 from metalcx.hub._registry import Savable as Savable
+from metalcx.hub._save import check_target as check_target
 from metalcx.hub._save import save as save
 from metalcx.hub._save import save_adapted as save_adapted
 from metalcx.hub._shelf import describe as describe
 from metalcx.hub._shelf import list_models as list_models
 
-__all__ = ["CLASSES", "Savable", "describe", "list_models", "load", "save", "save_adapted"]
+__all__ = ["CLASSES", "Savable", "check_target", "describe", "list_models", "load", "save", "save_adapted"]

@@ -1,9 +1,7 @@
-"""The small storable forecaster of `tiny.py`, known to the hub while a test runs."""
+"""Curves and models to save."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -13,19 +11,6 @@ import pytest
 
 import metalcx as mx
 from metalcx import hub
-
-
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The module; its class `Tiny` is registered."""
-    name = "metalcx_test_tiny"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("tiny.py"))
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    monkeypatch.setitem(hub.CLASSES, "Tiny", f"{name}:Tiny")
-    return sys.modules[name]
 
 
 @pytest.fixture

@@ -112,10 +112,8 @@ def test_a_base_that_moved_alone_is_asked_for_and_can_be_named(adapted, base, tm
     assert len(hub.load(adapted, base=tmp_path / "moved").support) == 6
 
 
-def test_a_delta_of_a_shipped_model_names_it_and_needs_no_path(adapted, base, curves, tmp_path, monkeypatch):
-    monkeypatch.setattr("metalcx._resources._root", lambda kind: tmp_path / "shelf" / kind)
-    (tmp_path / "shelf" / "pretrained").mkdir(parents=True)
-    shutil.copytree(base, tmp_path / "shelf" / "pretrained" / "tiny-base")
+def test_a_delta_of_a_shipped_model_names_it_and_needs_no_path(adapted, base, curves, tmp_path, shelf):
+    shutil.copytree(base, shelf / "pretrained" / "tiny-base")
     model = hub.load("tiny-base").adapt(curves.finished())
     hub.save_adapted(model, "tiny-base", tmp_path / "delta")
     assert json.loads((tmp_path / "delta" / "config.json").read_text())["base"]["path"] is None
@@ -125,9 +123,9 @@ def test_a_delta_of_a_shipped_model_names_it_and_needs_no_path(adapted, base, cu
     assert entry["sha256"] == hub.describe(base)["sha256"]
     with pytest.raises(ModelError, match=r"nonsense: no model of that name \(shipped are 'tiny-base'\)"):
         hub.load("nonsense")
-    (tmp_path / "shelf" / "pretrained" / "tiny-base" / "model.safetensors").write_bytes(b"")
+    (shelf / "pretrained" / "tiny-base" / "model.safetensors").write_bytes(b"")
     assert "cut short" in hub.list_models()[0]["problem"]
-    shutil.rmtree(tmp_path / "shelf" / "pretrained" / "tiny-base")
+    shutil.rmtree(shelf / "pretrained" / "tiny-base")
     with pytest.raises(ModelError, match="its base 'tiny-base' is not among those that ship"):
         hub.load(tmp_path / "delta")
 

@@ -1,0 +1,100 @@
+"""The commands and their order. Each command's module imports what is heavy only when it runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from metalcx import __version__
+from metalcx.cli import _adapt, _bench, _corpus, _demo, _forecast, _models, _train
+from metalcx.cli._group import OneLineErrors
+
+# Plain help: rich would triple the time that `--help` takes.
+app = typer.Typer(
+    name="metalcx",
+    cls=OneLineErrors,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"metalcx {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Forecast learning curves of networks on a dataset never seen before."""
+    _help_alone(context)
+
+
+def _help_alone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _help(about: str, *examples: str) -> str:
+    """Help text that ends with examples; the backspace keeps their lines as they are."""
+    return f"{about}\n\n\b\nExample:\n" + "\n".join(f"  {line}" for line in examples)
+
+
+def _add(room: typer.Typer, name: str, command: Callable[..., None], example: str) -> None:
+    room.command(name, help=_help(inspect.getdoc(command) or "", example))(command)
+
+
+def _room(name: str, about: str) -> typer.Typer:
+    room = typer.Typer(rich_markup_mode=None)
+    room.callback(invoke_without_command=True)(_help_alone)
+    app.add_typer(room, name=name, help=about)
+    return room
+
+
+app.callback(
+    invoke_without_command=True,
+    help=_help(
+        inspect.getdoc(_root) or "",
+        "metalcx demo",
+        "metalcx adapt metalcx-base --curves runs.csv --metric val_loss:min:0 --out mine",
+        "metalcx forecast mine --curves runs.csv --metric val_loss:min:0 --at 50",
+    ),
+)(_root)
+
+_add(app, "demo", _demo.demo, "metalcx demo --support 10")
+_corpora = _room("corpus", "Corpora of learning curves: list, show and validate them.")
+_add(_corpora, "list", _corpus.list_, "METALCX_DATA=~/curves metalcx corpus list")
+_add(_corpora, "show", _corpus.show, "metalcx corpus show sklearn-mini")
+_add(_corpora, "validate", _corpus.validate, "metalcx corpus validate my-corpus")
+_add(
+    app,
+    "meta-train",
+    _train.meta_train,
+    "metalcx meta-train --corpus data/lemur --corpus data/nmtlc --holdout cifar10 --out my-base",
+)
+_add(app, "adapt", _adapt.adapt, "metalcx adapt metalcx-base --curves runs.csv --metric val_loss:min:0 --out mine")
+_add(
+    app,
+    "forecast",
+    _forecast.forecast,
+    "metalcx forecast mine --curves runs.csv --metric val_loss:min:0 --at 50 --out forecast.csv",
+)
+_benches = _room("bench", "The protocols by which every forecaster is judged.")
+_add(_benches, "transfer", _bench.transfer, "metalcx bench transfer --data data --out results --forecaster med5")
+_models_room = _room("models", "The models that ship with metalcx, and those in a folder.")
+_add(_models_room, "list", _models.list_, "metalcx models list --json")
+_add(_models_room, "show", _models.show, "metalcx models show metalcx-base")
+
+
+def main() -> None:
+    """Entry point of the command `metalcx`."""
+    app(prog_name="metalcx")

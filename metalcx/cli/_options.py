@@ -1,0 +1,31 @@
+"""Options that several commands share, so that they read alike everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A name of `metalcx models list`, or a folder.")]
+CurvesOption = Annotated[
+    Path, typer.Option("--curves", metavar="F", help="CSV or Parquet with the columns run, t, value (task optional).")
+]
+RunsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs",
+        metavar="F",
+        help="One row a run: run, and optionally status, arch; other columns are hyperparameters.",
+    ),
+]
+MetricOption = Annotated[
+    str, typer.Option("--metric", metavar="M", help="name:goal[:lower[:upper]], such as val_loss:min:0 or acc:max:0:1.")
+]
+TaskOption = Annotated[str | None, typer.Option("--task", metavar="NAME", help="Which task of a table with several.")]
+HorizonOption = Annotated[
+    float | None,
+    typer.Option("--horizon", metavar="H", help="t at which a run is complete; by default the largest t in the table."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of whatever is drawn at random.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -1,0 +1,35 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from metalcx import hub
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module `tiny.py`; the hub knows its class `Tiny` while the test runs."""
+    name = "metalcx_test_tiny"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("tiny.py"))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    monkeypatch.setitem(hub.CLASSES, "Tiny", f"{name}:Tiny")
+    return sys.modules[name]
+
+
+@pytest.fixture
+def shelf(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands for what ships with metalcx: put models and corpora into its ``pretrained`` and ``datasets``."""
+    root = tmp_path_factory.mktemp("shelf")
+    for kind in ("pretrained", "datasets"):
+        (root / kind).mkdir()
+    monkeypatch.setattr("metalcx._resources._root", lambda kind: root / kind)
+    return root
