@@ -36,6 +36,9 @@ from metalcx.errors import CorpusError, name_some
 if TYPE_CHECKING:
     import pandas as pd
 
+_Identity = tuple[int, int, int]
+_ATTEMPTS = 20
+
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
@@ -51,7 +54,7 @@ class Corpus:
 
     path: Path
     manifest: Manifest
-    _identity: tuple[int, int] = field(repr=False)
+    _identity: _Identity | None = field(repr=False)
 
     @classmethod
     def open(cls, path: str | Path) -> Corpus:
@@ -62,13 +65,13 @@ class Corpus:
         Raises:
             CorpusError: If the folder is no corpus, a file is missing, cut short, or lacks a column.
         """
-        for attempt in range(5):
-            folder = readable(Path(path))
+        for attempt in range(_ATTEMPTS):
+            before = _standing(Path(path))
             try:
-                return cls._open(folder)
+                return cls._open(before[0])
             except CorpusError:
-                # A writer may have swapped the folder while we looked: then what we saw was no fault of its.
-                if attempt == 4 or (readable(Path(path)) == folder and _has(folder, MANIFEST)):
+                # If a writer swapped the folder while we looked, what we saw was no fault of its files.
+                if attempt == _ATTEMPTS - 1 or _standing(Path(path)) == before:
                     raise
         raise AssertionError("unreachable")
 
@@ -80,8 +83,7 @@ class Corpus:
             raise CorpusError(
                 f"{folder}: holds no {MANIFEST}, so it is no corpus; give the folder in which that file is"
             )
-        identity = _identity(folder)
-        corpus = cls(folder, read_manifest(folder), identity)
+        corpus = cls.describe(folder)
         for name, problems in structure_problems(corpus):
             column, message = problems[0]
             raise CorpusError(f"{folder / name}: column {column!r} {message}; write the corpus again")
@@ -190,14 +192,14 @@ class Corpus:
         """Stream all points, whole runs at a time, in memory bounded by a batch and the longest run.
 
         Args:
-            batch_points: Points a piece has at least, the last one excepted; more by no more than a run and a batch.
+            batch_points: About how many points a piece has: at most twice as many and the longest run.
             columns: Metrics, and ``seconds`` where measured; all metrics by default.
 
         Raises:
             CorpusError: At the first row that cannot be read or is out of order.
         """
         names = self._value_columns(columns)
-        with self._open_table(CURVES) as table:
+        with self.open_table(CURVES) as table:
             rows = max(1, min(batch_points, 1 << 17))
             yield from whole_runs(_in_order(read_points(table, names, rows), table.path), batch_points)
 
@@ -210,14 +212,14 @@ class Corpus:
         """
         numbers = np.unique(np.asarray(runs, dtype=np.int32))
         names = self._value_columns(columns)
-        with self._open_table(CURVES) as table:
+        with self.open_table(CURVES) as table:
             points = read_runs(table, numbers, names)
             next(_in_order(iter([points]), table.path), None)
         return points
 
     def has(self, column: str) -> bool:
         """Whether `curves.parquet` has a column, such as ``seconds``."""
-        with self._open_table(CURVES) as table:
+        with self.open_table(CURVES) as table:
             return column in table.schema.names
 
     def _value_columns(self, columns: Iterable[str] | None) -> list[str]:
@@ -231,18 +233,23 @@ class Corpus:
         return names
 
     def _read(self, file: str) -> pd.DataFrame:
-        with self._open_table(file) as table:
+        with self.open_table(file) as table:
             frame: pd.DataFrame = table.read().to_pandas()
         return frame
 
-    def _open_table(self, file: str) -> TableFile:
-        try:
-            same = _identity(self.path) == self._identity
-        except OSError:
-            same = False
-        if not same:
+    @classmethod
+    def describe(cls, folder: Path) -> Corpus:
+        """A corpus of which only `corpus.json` was read; its other files are not looked at."""
+        identity = _identity(folder)
+        return cls(folder, read_manifest(folder), identity)
+
+    def open_table(self, file: str) -> TableFile:
+        """One of its Parquet files; raises if the folder was replaced since the corpus was opened."""
+        table = TableFile(self.path / file) if _identity(self.path) == self._identity else None
+        # Asked again once the file is open: a swap in between would have handed us a file of the new corpus.
+        if table is None or _identity(self.path) != self._identity:
             raise CorpusError(f"{self.path}: the corpus was replaced or removed since it was opened; open it again")
-        return TableFile(self.path / file)
+        return table
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -269,7 +276,7 @@ def structure_problems(corpus: Corpus) -> Iterator[tuple[str, list[tuple[str, st
         (CURVES, curve_columns(corpus.metrics), seconds, False),
         (ARCHITECTURES, ARCHITECTURE_COLUMNS, (), False),
     ):
-        with corpus._open_table(name) as table:
+        with corpus.open_table(name) as table:
             found = schema_problems(table.schema, columns, optional, others)
         if found:
             yield name, found
@@ -279,9 +286,19 @@ def _has(folder: Path, file: str) -> bool:
     return (folder / file).is_file()
 
 
-def _identity(folder: Path) -> tuple[int, int]:
-    found = folder.stat()
-    return found.st_dev, found.st_ino
+def _identity(folder: Path) -> _Identity | None:
+    """What tells one corpus from another in its place; None where there is none. Inode numbers alone are used again."""
+    try:
+        found = (folder / MANIFEST).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _standing(path: Path) -> tuple[Path, _Identity | None]:
+    """The folder to read for `path` at this moment, and the identity of what is in it."""
+    folder = readable(path)
+    return folder, _identity(folder)
 
 
 def _in_order(parts: Iterator[Points], path: Path) -> Iterator[Points]:

@@ -101,7 +101,7 @@ def read_runs(table: TableFile, runs: npt.NDArray[np.int32], columns: Iterable[s
 
 
 def whole_runs(parts: Iterable[Points], size: int) -> Iterator[Points]:
-    """Regroup sorted pieces into pieces of whole runs with at least `size` points each, but the last.
+    """Regroup sorted pieces into pieces of whole runs, each cut once `size` points are held.
 
     Memory is bounded by `size`, one piece, and the longest run.
     """

@@ -49,7 +49,7 @@ class Task:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        with self.corpus._open_table(RUNS) as table:
+        with self.corpus.open_table(RUNS) as table:
             kept = [batch.filter(pc.equal(batch.column("task"), self.name)) for _, batch in table.batches()]
             return pa.Table.from_batches(kept, schema=table.schema)
 

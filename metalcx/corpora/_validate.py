@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from metalcx.corpora._check_points import PointChecker, RunFacts
 from metalcx.corpora._checksums import checksum_problems
-from metalcx.corpora._corpus import Corpus, _identity, read_manifest, structure_problems
+from metalcx.corpora._corpus import Corpus, structure_problems
 from metalcx.corpora._format import (
     ARCHITECTURE_COLUMNS,
     ARCHITECTURES,
@@ -26,14 +26,13 @@ from metalcx.corpora._format import (
     TASK_COLUMNS,
     TASKS,
     Column,
-    Manifest,
     loads,
 )
 from metalcx.corpora._graph import graph_problem
 from metalcx.corpora._points import Points
 from metalcx.corpora._report import Findings, Report
 from metalcx.corpora._swap import readable
-from metalcx.corpora._table import TableFile, strings
+from metalcx.corpora._table import strings
 from metalcx.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -83,18 +82,19 @@ class _Check:
                 self.findings.add(name, "the file is missing; a corpus folder is complete or it is none")
         if self.findings.found:
             return
-        corpus = Corpus(self.folder, read_manifest(self.folder), _identity(self.folder))
+        corpus = Corpus.describe(self.folder)
         for file, problems in structure_problems(corpus):
             for column, message in problems:
                 self.findings.add(file, message, column=column)
         if not self.findings.found:
-            self._contents(corpus.manifest)
+            self._contents(corpus)
 
-    def _contents(self, manifest: Manifest) -> None:
-        tasks = self._tasks(manifest)
-        archs = self._architectures()
-        facts = self._runs(tasks, archs)
-        points = self._curves(manifest, facts)
+    def _contents(self, corpus: Corpus) -> None:
+        manifest = corpus.manifest
+        tasks = self._tasks(corpus)
+        archs = self._architectures(corpus)
+        facts = self._runs(corpus, tasks, archs)
+        points = self._curves(corpus, facts)
         self.counts = (len(tasks), len(facts.n_points), points)
         for key, count in zip(("n_tasks", "n_runs", "n_points"), self.counts, strict=True):
             if getattr(manifest, key) != count:
@@ -104,11 +104,11 @@ class _Check:
         for file, message in checksum_problems(self.folder):
             self.findings.add(file, message)
 
-    def _tasks(self, manifest: Manifest) -> dict[str, int]:
+    def _tasks(self, corpus: Corpus) -> dict[str, int]:
         """Task -> position of its metric among the declared ones (-1 where it is not)."""
-        declared = [m.name for m in manifest.metrics]
+        declared = [m.name for m in corpus.metrics]
         tasks: dict[str, int] = {}
-        for start, batch in self._batches(TASKS, TASK_COLUMNS):
+        for start, batch in self._batches(corpus, TASKS, TASK_COLUMNS):
             names, metrics = strings(batch.column("task")), strings(batch.column("metric"))
             for row, (name, metric) in enumerate(zip(names, metrics, strict=True), start):
                 if name in tasks:
@@ -119,9 +119,9 @@ class _Check:
                 tasks[name] = declared.index(metric) if metric in declared else -1
         return tasks
 
-    def _architectures(self) -> set[str]:
+    def _architectures(self, corpus: Corpus) -> set[str]:
         archs: set[str] = set()
-        for start, batch in self._batches(ARCHITECTURES, ARCHITECTURE_COLUMNS):
+        for start, batch in self._batches(corpus, ARCHITECTURES, ARCHITECTURE_COLUMNS):
             for row, name in enumerate(strings(batch.column("arch")), start):
                 if name in archs:
                     self.findings.add(ARCHITECTURES, f"{name!r:.80} stands there twice", row, "arch", "twice")
@@ -130,9 +130,9 @@ class _Check:
                 self._json(ARCHITECTURES, start, batch, column)
         return archs
 
-    def _runs(self, tasks: dict[str, int], archs: set[str]) -> RunFacts:
+    def _runs(self, corpus: Corpus, tasks: dict[str, int], archs: set[str]) -> RunFacts:
         n_points, diverged, metric = ([np.empty(0, kind)] for kind in (np.int64, bool, np.int16))
-        for start, batch in self._batches(RUNS, RUN_COLUMNS):
+        for start, batch in self._batches(corpus, RUNS, RUN_COLUMNS):
             number = batch.column("run").to_numpy(zero_copy_only=False)
             self._rows(
                 RUNS, number != np.arange(start, start + len(number)), start, "run", "does not count the rows from 0"
@@ -149,10 +149,10 @@ class _Check:
             metric.append(np.array([tasks.get(name, -1) for name in task], dtype=np.int16))
         return RunFacts(np.concatenate(n_points), np.concatenate(diverged), np.concatenate(metric))
 
-    def _curves(self, manifest: Manifest, facts: RunFacts) -> int:
-        checker = PointChecker(manifest.metrics, facts, self.findings)
-        with TableFile(self.folder / CURVES) as table:
-            columns = ["run", "t", *(m.name for m in manifest.metrics)]
+    def _curves(self, corpus: Corpus, facts: RunFacts) -> int:
+        checker = PointChecker(corpus.metrics, facts, self.findings)
+        with corpus.open_table(CURVES) as table:
+            columns = ["run", "t", *(m.name for m in corpus.metrics)]
             columns += [SECONDS] if SECONDS in table.schema.names else []
             for start, batch in table.batches(columns):
                 empty = [name for name in ("run", "t") if batch.column(name).null_count]
@@ -166,9 +166,9 @@ class _Check:
         checker.finish()
         return checker.row
 
-    def _batches(self, file: str, columns: tuple[Column, ...]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    def _batches(self, corpus: Corpus, file: str, columns: tuple[Column, ...]) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Batches without rows that leave a needed cell empty; those are noted, and end the check."""
-        with TableFile(self.folder / file) as table:
+        with corpus.open_table(file) as table:
             for start, batch in table.batches(rows=_BATCH):
                 for column in columns:
                     values = batch.column(column.name)
