@@ -135,9 +135,9 @@ class Forecast:
         # Between minus infinity and a number all mass is on the infinity, so that it lies below any number.
         share = np.where(np.isneginf(q0) & (q1 > q0), 1.0, 0.0)
         # Halves, because the difference of two large numbers may overflow.
-        np.divide(
-            threshold / 2 - q0 / 2, q1 / 2 - q0 / 2, out=share, where=(q1 > q0) & np.isfinite(q0) & np.isfinite(q1)
-        )
+        with np.errstate(invalid="ignore"):
+            rise, run = threshold / 2 - q0 / 2, q1 / 2 - q0 / 2
+        np.divide(rise, run, out=share, where=np.isfinite(run) & (run > 0))
         inside = (LEVELS[low] + share * (LEVELS[high] - LEVELS[low]))[..., 0]
         result = np.where(at_or_below == 0, 0.0, np.where(at_or_below == len(LEVELS), 1.0, inside))
         return self._shaped(result)
@@ -194,7 +194,7 @@ class Forecast:
         import pandas as pd
 
         n, m = self.t.shape
-        quantiles = _at_levels(self.values, np.array(FRAME_LEVELS)).reshape(n * m, -1)
+        quantiles = _at_levels(self.values, np.array(FRAME_LEVELS)).reshape(n * m, len(FRAME_LEVELS))
         columns = {"run": np.repeat(self.ids, m), "t": self.t.ravel(), "mean": self.point.ravel()}
         columns |= {f"q{level:g}": quantiles[:, i] for i, level in enumerate(FRAME_LEVELS)}
         return pd.DataFrame(columns).infer_objects()

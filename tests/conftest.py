@@ -8,8 +8,18 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from metalcx import hub
+
+# pytest's importlib mode puts no test folder on the path; `strategies` stands here.
+sys.path.insert(0, str(Path(__file__).parent))
+
+# Machines under load are slow, not wrong: no deadline for an example, and the same examples every time.
+settings.register_profile(
+    "metalcx", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("metalcx")
 
 
 @pytest.fixture
@@ -27,7 +37,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def shelf(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that stands for what ships with metalcx: put models and corpora into its ``pretrained`` and ``datasets``."""
+    """A folder that stands for what ships with metalcx: models and corpora go into its ``pretrained`` and ``datasets``."""
     root = tmp_path_factory.mktemp("shelf")
     for kind in ("pretrained", "datasets"):
         (root / kind).mkdir()

@@ -142,8 +142,9 @@ class Curves:
 
     def take(self, index: npt.ArrayLike) -> Curves:
         """The runs at `index` (positions or a boolean mask), in that order."""
-        rows = np.asarray(index)
-        rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
+        given = np.asarray(index)
+        # Indexing the positions resolves masks and negative ones, and refuses what is out of range.
+        rows = np.arange(len(self))[given if given.size else np.empty(0, dtype=np.int64)]
         length = self.length[rows]
         offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
         points = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], length)
