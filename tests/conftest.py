@@ -37,7 +37,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.fixture
 def shelf(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in place of what ships with metalcx: models go into its ``pretrained``, corpora into its ``datasets``."""
+    """A folder in place of what ships with metalcx: models go into ``pretrained``, corpora into ``datasets``."""
     root = tmp_path_factory.mktemp("shelf")
     for kind in ("pretrained", "datasets"):
         (root / kind).mkdir()
