@@ -101,8 +101,8 @@ class Progress:
             self._bar.stop()
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
-        """Say that `done` of `total` steps are done."""
-        label = f"{self._text} {text}".rstrip()
+        """Say that `done` of `total` steps of what `text` names are done."""
+        label = text or self._text
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total, description=label)
             return

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metalcx.cli._output import number
 from metalcx.curves import Curves
 from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.errors import DataError
@@ -67,9 +66,17 @@ class Study:
         return np.stack([self.forecast.quantile(level)[:, -1] for level in levels], -1)
 
     def errors(self) -> dict[str, FloatArray]:
-        """Absolute errors at the end of each query, by method, each of shape (n,)."""
+        """Absolute errors at the end of each query, by method, each of shape (n,).
+
+        As in the transfer protocol, values worse than ``init - 3 (best - init)`` count as that, with init the median
+        first and best the best value: one run that blew up does not decide a mean.
+        """
+        sign, whole = self.task.metric.sign, self.truth.padded()
+        init, best = np.median(sign * whole.first), (sign * whole.y).max()
+        floor = init - 3.0 * (best - init)
         points = {"forecast": self.forecast.mean[:, -1], "last value": self.last, "med5": self.med5}
-        return {name: np.abs(point - self.final) for name, point in points.items()}
+        final = np.maximum(sign * self.final, floor)
+        return {name: np.abs(np.maximum(sign * point, floor) - final) for name, point in points.items()}
 
     def coverage(self) -> float:
         """Share of true finals inside the 80 % interval."""
@@ -82,38 +89,48 @@ class Study:
         return (
             f"{self.model}, adapted to {len(self.support)} completed runs of {self.task.name} (data: {kind}, "
             f"{self.task.metric.name}, goal {self.task.metric.goal}),\n"
-            f"forecasts the end of {n} other runs from their first {self.cut:.0%}."
+            f"forecasts the end of {n} other runs from their first {100 * self.cut:.0f} %."
         )
 
-    def rows(self, limit: int) -> list[list[object]]:
+    @property
+    def decimals(self) -> int:
+        """Digits after the point that show an ordinary error with about three figures."""
+        usual = float(np.median(self.errors()["med5"]))
+        return int(np.clip(2 - np.floor(np.log10(usual)), 2, 6)) if usual > 0 else 4
+
+    def rows(self, limit: int) -> list[list[str]]:
         """Table rows: up to `limit` queries, best true final first, then the mean over all."""
         errors, interval, mean = self.errors(), self.interval(), self.forecast.mean[:, -1]
+
+        def cell(value: float) -> str:
+            return f"{value:.{self.decimals}f}"
+
         shown = np.arange(min(limit, len(self.truth)))
         shown = shown[np.argsort(-self.task.metric.sign * self.final[shown], kind="stable")]
-        table: list[list[object]] = []
+        table = []
         for i in shown:
-            low, high = (number(float(v)) for v in interval[i])
-            cells = [float(v[i]) for v in (self.last, self.final, mean)]
-            inside = "yes" if interval[i, 0] <= self.final[i] <= interval[i, 1] else "no"
-            table.append(
-                [str(self.truth.ids[i]), *cells, f"{low} to {high}", inside, *(float(e[i]) for e in errors.values())]
-            )
-        means = [float(e.mean()) for e in errors.values()]
-        table.append([f"mean of all {len(self.truth)}", "", "", "", "", f"{self.coverage():.0%}", *means])
+            low, high = interval[i]
+            values = [cell(v[i]) for v in (self.last, self.final, mean)]
+            inside = "yes" if low <= self.final[i] <= high else "no"
+            misses = [cell(e[i]) for e in errors.values()]
+            table.append([str(self.truth.ids[i]), *values, f"{cell(low)} to {cell(high)}", inside, *misses])
+        means = [cell(e.mean()) for e in errors.values()]
+        table.append([f"mean of all {len(self.truth)}", "", "", "", "", f"{100 * self.coverage():.0f} %", *means])
         return table
 
     def summary(self) -> str:
         """What came out, in words."""
         mean = {name: float(e.mean()) for name, e in self.errors().items()}
-        gains = [
-            f"{1 - mean['forecast'] / mean[other]:+.0%} against {_the(other)}"
-            for other in ("last value", "med5")
-            if mean[other]
-        ]
-        text = f"Mean error {number(mean['forecast'])} ({', '.join(gains)}). "
-        text += f"The 80 % interval holds {self.coverage():.0%} of the true finals."
+        others = []
+        for name in ("last value", "med5"):
+            gain = f", gain {100 * (1 - mean['forecast'] / mean[name]):+.1f} %" if mean[name] else ""
+            others.append(f"{name} {mean[name]:.{self.decimals}f}{gain}")
+        text = (
+            f"Mean error {mean['forecast']:.{self.decimals}f} ({'; '.join(others)}). "
+            f"The 80 % interval holds {100 * self.coverage():.0f} % of the true finals."
+        )
         if self.left_out:
-            text += f" {self.left_out} runs that diverged or are shorter than four points are left out."
+            text += f" Left out: {self.left_out} runs that diverged or are shorter than four points."
         return textwrap.fill(text, 110)
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,16 +176,13 @@ class Study:
                 ax.set_axis_off()
                 continue
             plot_fan(self.forecast, self.truth.ids[i], observed=self.seen, truth=self.truth, ax=ax)
-            ax.label_outer()
-        figure.suptitle(
-            f"{self.task.name}: {self.model} after {len(self.support)} completed runs, from the first {self.cut:.0%}"
-        )
+            # Ticks stay: panels share no axis. Names of the axes are said once a row and column.
+            ax.set_ylabel(ax.get_ylabel() if i % columns == 0 else "")
+            ax.set_xlabel(ax.get_xlabel() if i + columns >= n else "")
+        title = f"{self.task.name}: {self.model} after {len(self.support)} completed runs"
+        figure.suptitle(f"{title}, from the first {100 * self.cut:.0f} %")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
         figure.savefig(file, format="png")
-
-
-def _the(method: str) -> str:
-    return f"the {method}" if method == "last value" else method
 
 
 def run_study(task: Task, model: str, k: int, cut: float, seed: int) -> Study:

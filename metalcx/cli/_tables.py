@@ -101,9 +101,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
         blank = {c: [""] if c in _NAMES else _BLANK for c in columns}
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return read(
-                dtype=dict.fromkeys(_NAMES, str), keep_default_na=False, na_values=blank, float_precision="round_trip"
-            )
+            return read(dtype=dict.fromkeys(_NAMES, str), keep_default_na=False, na_values=blank)
     except UnicodeDecodeError:
         raise DataError(f"{path}: is not text in UTF-8; save the table as CSV in UTF-8, or as Parquet") from None
     except pd.errors.ParserWarning:

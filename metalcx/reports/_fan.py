@@ -52,16 +52,21 @@ def plot_fan(
     one = forecast.take([i])
     order = np.argsort(one.t[0])
     t, seen = one.t[0][order], _points(observed, one.ids[0], "observed")
+    # The fan grows from the last point seen.
     join = (float(seen[0][-1]), float(seen[1][-1])) if len(seen[0]) else None
     _draw_bands(ax, one, t, order, join)
     if truth is not None:
         _draw_truth(ax, _points(truth, one.ids[0], "truth"), join)
-    if len(seen[0]):
+    if join is not None:
         ax.plot(*seen, color=OBSERVED, linewidth=1.8, solid_capstyle="round", label="observed")
-        ax.plot(*join, "o", color=OBSERVED, markersize=3.5)  # type: ignore[misc]
+        ax.plot(*join, "o", color=OBSERVED, markersize=3.5)
+    _set_limits(ax, one, seen[1])
     ax.set_title(str(one.ids[0]), fontsize="medium")
     ax.set_xlabel(getattr(observed, "time_unit", None) or "t")
     ax.set_ylabel(forecast.metric.name)
+    if not (one.t[0, -1:] % 1).any():
+        # Epochs and steps: the end is a whole number, whatever lies between.
+        _count_wholes(ax)
     ax.spines[["top", "right"]].set_visible(False)
     ax.margins(x=0.02)
     return ax
@@ -74,7 +79,7 @@ def _draw_bands(ax: Axes, one: Forecast, t: FloatArray, order: Any, join: tuple[
 
     for width, colour in BANDS:
         (x, low), (_, high) = line((1 - width) / 2), line((1 + width) / 2)
-        ax.fill_between(x, low, high, color=colour, linewidth=0, label=f"{width:.0%} interval")
+        ax.fill_between(x, low, high, color=colour, linewidth=0, label=f"{100 * width:.0f} % interval")
     ax.plot(*line(0.5), color=MEDIAN, linewidth=1.8, label="median forecast")
 
 
@@ -82,6 +87,30 @@ def _draw_truth(ax: Axes, points: tuple[FloatArray, FloatArray], join: tuple[flo
     t, y = points
     later = t >= join[0] if join is not None else np.ones(len(t), dtype=bool)
     ax.plot(t[later], y[later], color=TRUTH, linewidth=1.5, linestyle=(0, (4, 2)), label="truth")
+
+
+def _count_wholes(ax: Axes) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _set_limits(ax: Axes, one: Forecast, seen: FloatArray) -> None:
+    """Show the fan and the truth whole, and of what was seen as much as does not squash them.
+
+    A loss may begin a hundred times above its end: then the first points leave the picture.
+    """
+    drawn = [line.get_ydata() for line in ax.lines if line.get_color() != OBSERVED]
+    shown = np.concatenate([np.ravel(one.quantile([0.025, 0.975])), *map(np.asarray, drawn), seen[-1:]])
+    shown = shown[np.isfinite(shown)]
+    if not len(shown):
+        return
+    low, high = float(shown.min()), float(shown.max())
+    reach = (high - low) or abs(high) or 1.0
+    past = seen if len(seen) else shown
+    low, high = max(min(low, float(past.min())), low - reach), min(max(high, float(past.max())), high + reach)
+    margin = 0.05 * ((high - low) or reach)
+    ax.set_ylim(low - margin, high + margin)
 
 
 def _position(ids: Any, run: object | None, what: str) -> int:
