@@ -43,7 +43,7 @@ class SRM(BaseForecaster):
       at most `max_targets` grid points lie between the cut and the end; otherwise that many are
       fitted and the times between them interpolated.
     - Elsewhere (ragged or irregular curves) each query would need a regressor of its own. Then T and
-      T / tau are rounded to geometric grids (25 % and 10 % wide), the prefix is resampled at up to
+      T / tau are rounded to geometric grids (steps of 50 % and 20 %), the prefix is resampled at up to
       16 times equally spaced from its first to its last point, and a support run that ended before T
       is compared by progress. The rounding depends on the query and the support alone, never on other queries.
     - A diverged support run ends at the floor of `Support`.

@@ -12,7 +12,7 @@ from metalcx.curves._batch import FloatArray, IntArray
 
 #: Where curves share no grid: steps of the grids to which T and T / tau are rounded, steps to which the start of a
 #: prefix is rounded (in shares of the prefix), and the most points of a resampled prefix.
-T_STEP, RATIO_STEP, START_STEP, MOST_POINTS = 1.25, 1.1, 0.125, 16
+T_STEP, RATIO_STEP, START_STEP, MOST_POINTS = 1.5, 1.2, 0.25, 16
 
 
 @dataclass(frozen=True)
