@@ -1,21 +1,28 @@
 """Queries and support side by side: what each support run looked like at a query's cut, and where it went.
 
-A query last seen at t_c and asked for at T is compared with each support run at those same times. A support
-run that ended before T (ragged or early-stopped tasks) is compared by progress: its own end stands for T and
-its times shrink in proportion.
+A query last seen at t_c and asked for at T is compared with each support run at those same times. Where runs
+are ragged (stopped early, or at a target) and T lies among their ends, they are compared by progress instead:
+each run's own end stands for T and its times stretch in proportion. A run that ended before T always does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from metalcx.curves import PaddedCurves
-from metalcx.curves._batch import FloatArray, IntArray
+from metalcx.curves._batch import FloatArray, IntArray, _searchsorted_rows
 
 #: Windows into which a prefix is cut; their means describe its shape and tame its noise.
 WINDOWS = 8
+
+#: Median deviation of the support's ends, as a share of their median, above which runs count as ragged.
+RAGGED_SHARE = 0.02
+
+#: A time earlier than this share of the earliest end is a moment of training, not an end.
+END_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Shapes:
     variation: FloatArray
     means: FloatArray
 
-    def map(self, f) -> Shapes:  # type: ignore[no-untyped-def]
+    def map(self, f: Callable[[FloatArray], FloatArray]) -> Shapes:
         """`f` applied to each array."""
         return Shapes(f(self.last), f(self.best), f(self.variation), f(self.means))
 
@@ -51,23 +58,27 @@ def describe(curves: PaddedCurves, t_cut: FloatArray, t_start: FloatArray) -> Sh
         Shapes with leading shape (n, m).
     """
     n, m = t_cut.shape
-    steps = np.diff(curves.y, axis=1)
-    width = np.diff(curves.t, axis=1)
-    middle = (curves.y[:, 1:] + curves.y[:, :-1]) / 2
-
-    def running(increments: FloatArray) -> PaddedCurves:
-        return curves.with_values(np.concatenate([np.zeros((n, 1)), np.cumsum(increments, 1)], 1))
-
+    variation = np.cumsum(np.abs(np.diff(curves.y, axis=1, prepend=curves.y[:, :1])), 1)
     edges = t_start[..., None] + (t_cut - t_start)[..., None] * np.linspace(0, 1, WINDOWS + 1)
-    area = running(middle * width).at(edges.reshape(n, -1)).reshape(n, m, WINDOWS + 1)
+    area = _integral(curves, edges.reshape(n, -1)).reshape(n, m, WINDOWS + 1)
     last = curves.at(t_cut)
     span = np.diff(edges, axis=-1)
-    # Before a curve's first point the area does not grow although the curve is taken as constant there.
-    covered = np.diff(np.maximum(edges, curves.t[:, :1, None]), axis=-1)
-    filled = np.diff(area, axis=-1) + (span - covered) * curves.first[:, None, None]
-    means = np.where(span > 0, filled / np.where(span > 0, span, 1.0), last[..., None])
-    best = curves.with_values(np.maximum.accumulate(curves.y, 1)).at(t_cut)
-    return Shapes(last, np.maximum(best, last), running(np.abs(steps)).at(t_cut), means)
+    means = np.where(span > 0, np.diff(area, axis=-1) / np.where(span > 0, span, 1.0), last[..., None])
+    # The best point before the cut, or the value at it: between two points the running best is no straight line.
+    before = np.maximum(_searchsorted_rows(curves.t, t_cut) - 1, 0)
+    best = np.take_along_axis(np.maximum.accumulate(curves.y, 1), before, 1)
+    return Shapes(last, np.maximum(best, last), curves.with_values(variation).at(t_cut), means)
+
+
+def _integral(curves: PaddedCurves, times: FloatArray) -> FloatArray:
+    """Exact integral of each curve, as `PaddedCurves.at` reads it, from its first time to `times`; shape (n, m)."""
+    pieces = np.diff(curves.t, axis=1) * (curves.y[:, 1:] + curves.y[:, :-1]) / 2
+    area = np.concatenate([np.zeros((len(curves), 1)), np.cumsum(pieces, 1)], 1)
+    left = np.maximum(_searchsorted_rows(curves.t, times) - 1, 0)
+    t, y, before = (np.take_along_axis(a, left, 1) for a in (curves.t, curves.y, area))
+    inside = np.clip(times, curves.t[:, :1], curves.t[:, -1:])
+    value = curves.at(times)
+    return before + (inside - t) * (y + value) / 2 + (times - inside) * value
 
 
 @dataclass(frozen=True)
@@ -137,15 +148,25 @@ def align(support: PaddedCurves, prefix: PaddedCurves, rows: IntArray, times: Fl
     pair = pair.reshape(-1)
     t_start, t_cut, t = pairs.T
     if len(support):
-        stretch = np.minimum(1.0, support.t_last[:, None] / np.where(t > 0, t, 1.0)).clip(0)
+        stretch = _stretch(support.t_last, t)
         past = describe(support, t_cut * stretch, t_start * stretch).map(lambda a: np.moveaxis(a, 0, 1))
         future = support.at(t * stretch).T
     else:
-        past = Shapes(*(np.empty((len(t), 0)) for _ in range(3)), np.empty((len(t), 0, WINDOWS)))
+        none = np.empty((len(t), 0))
+        past = Shapes(none, none, none, np.empty((len(t), 0, WINDOWS)))
         stretch, future = np.empty((0, len(t))), np.empty((len(t), 0))
     seen = describe(prefix, prefix.t_last[:, None], prefix.t[:, :1]).map(lambda a: a[rows, 0])
     place, index = _group(pair, len(t))
     return Aligned(past, future, seen.map(lambda a: a[index]), t_start, t_cut, t, stretch.T, place)
+
+
+def _stretch(ends: FloatArray, t: FloatArray) -> FloatArray:
+    """Factor on the times of each support run that brings them to a query asked for at `t`; shape (K, u)."""
+    progress = (ends[:, None] / np.where(t > 0, t, 1.0)).clip(0)
+    middle = np.median(ends)
+    # The median deviation, so that a few diverged runs do not make a task of equal lengths ragged.
+    ragged = np.median(np.abs(ends - middle)) > RAGGED_SHARE * abs(middle)
+    return np.where(ragged & (t >= END_SHARE * ends.min()), progress, np.minimum(1.0, progress))
 
 
 def _group(pair: IntArray, u: int) -> tuple[IntArray, IntArray]:

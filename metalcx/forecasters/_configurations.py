@@ -61,7 +61,7 @@ class ConfigurationSpace:
         names = [name for name, *_ in (*self.numbers, *self.categories)]
         if config is None or not names or any(name not in config for name in names):
             return np.zeros((n, 0)), np.zeros(n, dtype=bool)
-        parts = [self._number(config[name], *scale)[:, None] for name, *scale in self.numbers]
+        parts = [self._number(config[c], log, mid, wide)[:, None] for c, log, mid, wide in self.numbers]
         for name, levels in self.categories:
             text = config[name].astype(object).map(str).to_numpy()
             parts.append((text[:, None] == np.array(levels, dtype=object)) * 1.0)

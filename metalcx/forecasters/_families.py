@@ -17,7 +17,7 @@ import numpy as np
 
 from metalcx.curves._batch import FloatArray, IntArray
 
-#: ``phi(log t, theta, origin) -> (phi (..., m), its derivatives with respect to theta (..., p, m))``; theta is (..., 1, p).
+#: ``phi(log t, theta, origin) -> (phi (..., m), its derivatives by theta (..., p, m))``; theta is (..., 1, p).
 Basis = Callable[[FloatArray, FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 
 #: Exponents are kept within this, so that no basis overflows.
@@ -31,7 +31,7 @@ class Family:
     """One parametric form.
 
     Attributes:
-        basis: The nonlinear part. Times are in units of the prefix's last, as logarithms; `origin` is that of the first.
+        basis: The nonlinear part. Times are logarithms in units of the last; `origin` is that of the first.
         grid: Where theta is searched, shape (g, p); its hull, half a step wider, bounds the polish.
         offset: Whether there is a free asymptote; without, the curve starts or ends at zero.
     """
@@ -43,7 +43,7 @@ class Family:
     @property
     def n_parameters(self) -> int:
         """Free numbers of the curve and the noise's variance."""
-        return self.grid.shape[1] + 1 + self.offset + 1
+        return int(self.grid.shape[1] + 1 + self.offset + 1)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _ilog2(x: FloatArray, theta: FloatArray, origin: FloatArray) -> tuple[FloatA
 
 
 def _constant(x: FloatArray, theta: FloatArray, origin: FloatArray) -> tuple[FloatArray, FloatArray]:
-    phi = np.zeros(np.broadcast_shapes(x.shape, theta.shape[:-1]))
+    phi: FloatArray = np.zeros_like(x)
     return phi, np.empty((*phi.shape[:-1], 0, phi.shape[-1]))
 
 

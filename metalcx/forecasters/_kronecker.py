@@ -55,7 +55,8 @@ class Hyperparameters:
     def of(cls, raw: FloatArray) -> Hyperparameters:
         """From logarithms in the order of the attributes; the last one is log-odds."""
         values = np.exp(np.clip(raw, -25.0, 25.0))
-        return cls(*(float(v) for v in values[:-1]), float(values[-1] / (1.0 + values[-1])))
+        values[-1] /= 1.0 + values[-1]
+        return cls(**{name: float(value) for name, value in zip(PRIORS, values, strict=True)})
 
     @classmethod
     def prior(cls) -> Hyperparameters:
@@ -156,15 +157,17 @@ def _gradient(h: Hyperparameters, cells: Observed, pull: FloatArray) -> FloatArr
     square = np.where(np.isfinite(cells.square), cells.square, 0.0)
     weighed = pull * cells.runs(h)[np.ix_(cells.run, cells.run)]
     p = h.persistence
-    return np.array([
-        h.shared * blocks.sum(),
-        h.configuration * (blocks * similar).sum(),
-        h.run * np.trace(blocks),
-        h.configuration * (blocks * similar * square).sum() / h.similarity**2,
-        (1.0 - p) * (weighed * dm[grid]).sum(),
-        h.noise * (np.diag(pull) / cells.weight).sum(),
-        p * (1.0 - p) * (weighed * (1.0 - m)[grid]).sum(),
-    ])
+    return np.array(
+        [
+            h.shared * blocks.sum(),
+            h.configuration * (blocks * similar).sum(),
+            h.run * np.trace(blocks),
+            h.configuration * (blocks * similar * square).sum() / h.similarity**2,
+            (1.0 - p) * (weighed * dm[grid]).sum(),
+            h.noise * (np.diag(pull) / cells.weight).sum(),
+            p * (1.0 - p) * (weighed * (1.0 - m)[grid]).sum(),
+        ]
+    )
 
 
 def fit(cells: Observed) -> Hyperparameters:

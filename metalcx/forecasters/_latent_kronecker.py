@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy.linalg import solve_triangular
 
 from metalcx.curves import Curves, PaddedCurves
@@ -38,13 +39,13 @@ class LatentKroneckerGP(BaseForecaster):
     """Latent Kronecker Gaussian process (Lin et al. 2024, "Scaling Gaussian processes for learning curve prediction via
     latent Kronecker structure", arXiv:2410.09239, section 3).
 
-    The covariance of two values is a kernel over runs times a kernel over log time (Matern 3/2 plus a constant), of which
-    only the observed cells are kept (the paper's projection), plus noise. Runs share a part, resemble each other by
-    their configurations (squared exponential) where support and query have one, and keep a part of their own.
+    The covariance of two values is a kernel over runs times a kernel over log time (Matern 3/2 plus a constant), of
+    which only the observed cells are kept (the paper's projection), plus noise. Runs share a part, resemble each other
+    by their configurations (squared exponential) where support and query have one, and keep a part of their own.
     Unlike in the paper, hyperparameters are fitted on the support alone and every query is conditioned on the support
     and its own prefix, so that no forecast depends on the other queries. Curves are averaged to at most `CELLS` cells
-    (fewer for a support of more than 25 runs), whose noise is divided by the points they hold. The value that ends a diverged run is
-    left out: the process describes runs that go on.
+    (fewer for a support of more than 25 runs), whose noise is divided by the points they hold. The value that ends a
+    diverged run is left out: the process describes runs that go on.
 
     Forecasts are normal, noise included, at any time; their width is corrected by the closed-form leave-one-run-out
     errors of the support at the query's cut. Without support, hyperparameters are those of the prior, centred at the
@@ -104,7 +105,9 @@ class _Posterior:
         places, known = space.encode(None if source is None else source.config, k)
         run, cell = np.nonzero(binned_runs.used)
         t, y, weight = (a[run, cell] for a in (binned_runs.t, binned_runs.y, binned_runs.weight))
-        cells = Observed(run, _log(t, delay), (y - centre) / unit, weight, _square(places, places, known, known))
+        square = _square(places, places, known, known)
+        np.fill_diagonal(square, 0.0)  # a run of unknown configuration still resembles itself
+        cells = Observed(run, _log(t, delay), (y - centre) / unit, weight, square)
         h = fit(_some_runs(cells, FIT_RUNS))
         return cls(h, cells, *cells.factor(h), space, places, known, centre, unit, delay)
 
@@ -139,9 +142,9 @@ class _Posterior:
     def widen(self, t_cut: FloatArray) -> FloatArray:
         """Factor on the width of queries last seen at `t_cut`, shape (n,).
 
-        A support run's end, given the others and its own cells up to the cut, follows from the precision matrix: for the
-        cells F after the cut, the error is ``P_FF^-1 alpha_F`` and its covariance ``P_FF^-1`` (Rasmussen and Williams
-        2006, section 5.4.2, for blocks).
+        A support run's end, given the others and its own cells up to the cut, follows from the precision matrix: for
+        the cells F after the cut, the error is ``P_FF^-1 alpha_F`` and its covariance ``P_FF^-1`` (Rasmussen and
+        Williams 2006, section 5.4.2, for blocks).
         """
         precision, alpha, log_t, real = self._blocks
         k = len(real)
@@ -207,7 +210,7 @@ class _Queries:
             return np.empty((*log_t.shape, 0))
         cells = self.posterior.cells
         gap = np.abs(log_t[..., None] - cells.log_t)
-        return self.kernel[rows][:, None, cells.run] * self.h.time(gap)
+        return np.asarray(self.kernel[rows][:, None, cells.run] * self.h.time(gap))
 
     @cached_property
     def _prefix(self) -> tuple[FloatArray, FloatArray]:
@@ -243,13 +246,14 @@ def _scale(cells: Binned) -> tuple[float, float]:
     return centre, max(float(np.sqrt((away**2).mean())), size)
 
 
-def _delay(t_first: FloatArray, step: FloatArray) -> FloatArray:
+def _delay(t_first: npt.ArrayLike, step: npt.ArrayLike) -> FloatArray:
     """What to add to times that begin at or before 0, so that their logarithm exists."""
-    return np.where(t_first > 0, 0.0, np.where(step > 0, step, 1.0) - t_first)
+    first, gap = np.asarray(t_first, dtype=np.float64), np.asarray(step, dtype=np.float64)
+    return np.where(first > 0, 0.0, np.where(gap > 0, gap, 1.0) - first)
 
 
 def _log(t: FloatArray, delay: FloatArray | float) -> FloatArray:
-    return np.log(np.maximum(t + delay, 1e-100))
+    return np.asarray(np.log(np.maximum(t + delay, 1e-100)))
 
 
 def _square(left: FloatArray, right: FloatArray, known: BoolArray, known_right: BoolArray) -> FloatArray:

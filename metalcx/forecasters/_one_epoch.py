@@ -20,11 +20,11 @@ LEAST_SLOPE = 1e-3
 class OneEpoch(BaseForecaster):
     """Forecast from the value at a run's first measured time after zero alone, whatever came later.
 
-    The one-epoch rule of Egele et al. (2024, "The unreasonable effectiveness of early discarding after one epoch in neural
-    network hyperparameter optimization", arXiv:2404.04111) discards all but the best runs after one epoch. Here their
-    first values are mapped to the time asked by the increasing least-squares line through the support, so that runs
-    are ranked and stopped as the rule does, with a level and a width (leave-one-out) that can be judged beside others.
-    Without support the first value itself is the forecast; a single support run shifts it.
+    The one-epoch rule of Egele et al. (2024, "The unreasonable effectiveness of early discarding after one epoch in
+    neural network hyperparameter optimization", arXiv:2404.04111) discards all but the best runs after one epoch. Here
+    their first values are mapped to the time asked by the increasing least-squares line through the support, so that
+    runs are ranked and stopped as the rule does, with a level and a width (leave-one-out) that can be judged beside
+    others. Without support the first value itself is the forecast; a single support run shifts it.
     """
 
     def _predict(
@@ -61,4 +61,4 @@ def increasing(a: Aligned) -> FloatArray:
     slope = np.maximum((dx * dz).sum(1, keepdims=True) / safe, LEAST_SLOPE * np.sqrt(spread / safe))
     # Values or finals that are all alike show no slope: the shift keeps the order.
     slope = np.where(flat | (spread == 0), 1.0, slope)
-    return mz + slope * (a.query.last - mx)
+    return np.asarray(mz + slope * (a.query.last - mx))

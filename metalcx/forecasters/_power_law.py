@@ -34,8 +34,8 @@ class PowerLaw(BaseForecaster):
 
     Families of Domhan et al. (2015, "Speeding up automatic hyperparameter optimization of deep neural networks by
     extrapolation of learning curves") and Viering and Loog (2022, "The shape of learning curves: a review"), fitted by
-    variable projection to at most `BINS` averaged points. The last value moves as the fitted curve does. The same is done
-    to every support run cut where the query is: the share of the fitted move that is trusted is chosen there by
+    variable projection to at most `BINS` averaged points. The last value moves as the fitted curve does. The same is
+    done to every support run cut where the query is: the share of the fitted move that is trusted is chosen there by
     leave-one-out, the median of what it misses is added, and the leave-one-out errors are the forecast's width.
     A curve may leave the range of its prefix by `RISE` (better) or `FALL` (worse) times that range, so that no
     heavy-tailed fit runs away; up to three points, the fit does not move.

@@ -11,9 +11,9 @@ from metalcx.curves._batch import FloatArray
 from metalcx.errors import DataError, name_some
 from metalcx.forecasters._aligned import Aligned, align
 from metalcx.forecasters._base import BaseForecaster, gaussian
-from metalcx.forecasters._experts import EXPERTS, held_out, med5
+from metalcx.forecasters._panel import EXPERTS, held_out, points
 
-_POINTS = {**EXPERTS, "med5": med5}
+NAMES = (*EXPERTS, "med5")
 
 #: Runs whose worth the prior width keeps against the leave-one-out errors.
 WIDTH_PRIOR = 2.0
@@ -27,9 +27,9 @@ class Baseline(BaseForecaster):
     towards a prior from the prefix's own movement while the support is small.
 
     Args:
-        expert: ``last``, ``best``, ``shift``, ``median``, ``affine``, ``theil_sen``, ``trend``,
-            ``ridge``, ``gp``, ``neighbours``, or ``med5``: the median of affine, shift, Theil-Sen,
-            GP and ridge.
+        expert: A name of `EXPERTS` (``last``, ``best``, ``shift``, ``smooth``, ``median``, ``affine``,
+            ``theil_sen``, ``trend``, ``trend_shift``, ``ratio``, ``ridge``, ``gp``, ``neighbours``, ``match``),
+            or ``med5``: the median of affine, shift, Theil-Sen, GP and ridge.
 
     Raises:
         DataError: If there is no such expert.
@@ -38,14 +38,14 @@ class Baseline(BaseForecaster):
     expert: str = "med5"
 
     def __post_init__(self) -> None:
-        if self.expert not in _POINTS:
-            raise DataError(f"no expert {self.expert!r}; there is {name_some(_POINTS, 99)}")
+        if self.expert not in NAMES:
+            raise DataError(f"no expert {self.expert!r}; there is {name_some(NAMES, 99)}")
 
     def _predict(
         self, prefix: PaddedCurves, rows: np.ndarray, times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, FloatArray]:
         aligned = align(self.support.curves, prefix, rows, times)
-        point = aligned.rows(_POINTS[self.expert](aligned))
+        point = aligned.rows(points(aligned, (self.expert,))[..., 0])
         return point, gaussian(point, aligned.rows(np.sqrt(self._variance(aligned))))
 
     def _variance(self, a: Aligned) -> FloatArray:
@@ -60,7 +60,8 @@ def shrunk_variance(errors: FloatArray, prior: FloatArray) -> FloatArray:
     square = errors**2
     # The prior is bounded by what the support shows, so that one wild prefix does not decide.
     bound = 4.0 * np.maximum(square.max(1, keepdims=True), 1e-300)
-    return (square.sum(1, keepdims=True) + WIDTH_PRIOR * np.minimum(prior**2, bound)) / (errors.shape[1] + WIDTH_PRIOR)
+    total = square.sum(1, keepdims=True) + WIDTH_PRIOR * np.minimum(prior**2, bound)
+    return np.asarray(total / (errors.shape[1] + WIDTH_PRIOR))
 
 
 def prior_scale(a: Aligned) -> FloatArray:
@@ -77,4 +78,4 @@ def prior_scale(a: Aligned) -> FloatArray:
         fallback = np.maximum(spread, 1e-6 * np.abs(a.future).max(1, keepdims=True))
     else:
         fallback = 1e-3 * np.abs(a.query.last)
-    return np.maximum(np.maximum(own, fallback), 1e-100)
+    return np.asarray(np.maximum(np.maximum(own, fallback), 1e-100))

@@ -1,0 +1,170 @@
+"""From parts of a benchmark to its tables: errors a task, gains with intervals, and where the forecaster loses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metalcx.bench._bootstrap import gain
+
+CONTROL = "med5"
+
+#: The simple methods among which the best is taken where a forecaster is said to lose.
+SIMPLE = ("last", "shift", "affine", "theil-sen", "ridge", "gp", "med5")
+
+#: A loss is an error above this many times the best simple method's.
+LOSS = 1.5
+
+SCORES = ["error", "tau", "crps_final", "crps_curve", "cov50", "cov80", "cov95", "seconds"]
+
+
+def write_tables(out: Path, forecasters: Sequence[str], seeds: int) -> dict[str, Any]:
+    """Read all parts under `out`, write `errors.csv`, `summary.csv`, `loses.csv` and `tables.md`; the summary."""
+    parts = _read(out / "parts", forecasters, seeds)
+    errors = _by_task(parts)
+    summary = _summary(errors)
+    loses = _loses(errors)
+    for name, frame in (("errors", errors), ("summary", summary), ("loses", loses)):
+        _replace(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
+    _replace(out / "tables.md", _markdown(summary, loses))
+    return {"out": str(out), "forecasters": list(forecasters), "summary": summary.to_dict("records")}
+
+
+def _read(folder: Path, forecasters: Iterable[str], seeds: int) -> pd.DataFrame:
+    wanted = set(forecasters)
+    frames = [pd.read_csv(path) for path in sorted(folder.glob("*.csv"))]
+    rows = pd.concat(frames, ignore_index=True)
+    return rows[rows.forecaster.isin(wanted) & (rows.seed < seeds)]
+
+
+def _by_task(parts: pd.DataFrame) -> pd.DataFrame:
+    """Means over draws, then cuts, then seeds; the protocol's order."""
+    keys = ["end", "task", "family", "ragged", "forecaster", "K"]
+    by_cut = parts.groupby([*keys, "seed", "cut"], as_index=False)[SCORES].mean()
+    by_seed = by_cut.groupby([*keys, "seed"], as_index=False)[SCORES].mean()
+    frame = by_seed.groupby(keys, as_index=False)[SCORES].mean()
+    for cut, rows in by_cut.groupby("cut"):
+        mean = rows.groupby(keys)["error"].mean().rename(f"error_cut{cut:g}")
+        frame = frame.merge(mean, left_on=keys, right_index=True, how="left")
+    return frame
+
+
+def _summary(errors: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for (end, k), part in errors.groupby(["end", "K"]):
+        for group, chosen in (("pooled", part), ("fixed", part[~part.ragged]), ("ragged", part[part.ragged])):
+            wide = chosen.pivot(index=["task", "family"], columns="forecaster", values="error").dropna()
+            for name in wide.columns if len(wide) else ():
+                own = chosen[(chosen.forecaster == name) & chosen.task.isin(wide.index.get_level_values("task"))]
+                rows.append({"end": end, "K": k, "group": group, "forecaster": name} | _row(name, wide, own, chosen))
+    return pd.DataFrame(rows)
+
+
+def _row(name: str, wide: pd.DataFrame, own: pd.DataFrame, chosen: pd.DataFrame) -> dict[str, Any]:
+    family = wide.index.get_level_values("family").tolist()
+    row: dict[str, Any] = {"tasks": len(wide), "median_error": float(wide[name].median())}
+    for cut in sorted(c for c in map(str, own) if c.startswith("error_cut")):
+        row[f"median_{cut}"] = float(own[cut].median())
+    if CONTROL in wide:
+        g = gain(wide[name].to_numpy(), wide[CONTROL].to_numpy(), family)
+        row |= {"gain": g.value, "low": g.tasks[0], "high": g.tasks[1]}
+        row |= {"family_low": g.families[0], "family_high": g.families[1]}
+    row |= {score: float(own[score].mean()) for score in ("cov50", "cov80", "cov95", "tau", "seconds")}
+    for score in ("crps_final", "crps_curve"):
+        both = chosen.pivot(index="task", columns="forecaster", values=score)
+        if CONTROL in both and both[name].notna().any():
+            pair = both[[name, CONTROL]].dropna()
+            logs = np.log((pair[name] + 1e-6) / (pair[CONTROL] + 1e-6))
+            row[f"{score}_gain"] = 1.0 - float(np.exp(logs.mean()))
+    if "last" in wide:
+        taus = chosen.pivot(index="task", columns="forecaster", values="tau")
+        row["tau_over_last"] = float((taus[name] - taus["last"]).mean())
+    return row
+
+
+def _loses(errors: pd.DataFrame) -> pd.DataFrame:
+    """Each (task, K, cut) in which metalcx errs above `LOSS` times the best simple method."""
+    own = errors[errors.end == "own"]
+    cuts = [c for c in own if str(c).startswith("error_cut")]
+    long = own.melt(["task", "ragged", "forecaster", "K"], cuts, "cut", "error")
+    long["cut"] = long["cut"].str.removeprefix("error_cut")
+    wide = long.pivot(index=["task", "ragged", "K", "cut"], columns="forecaster", values="error")
+    simple = wide[[name for name in SIMPLE if name in wide]]
+    if "metalcx" not in wide or simple.empty:
+        return pd.DataFrame(columns=["task", "ragged", "K", "cut", "metalcx", "best", "best_simple", "ratio"])
+    frame = pd.DataFrame(
+        {"metalcx": wide["metalcx"], "best": simple.idxmin(axis=1), "best_simple": simple.min(axis=1)}
+    ).reset_index()
+    frame["ratio"] = frame["metalcx"] / (frame["best_simple"] + 1e-9)
+    return frame[frame["ratio"] > LOSS].sort_values("ratio", ascending=False)
+
+
+def _markdown(summary: pd.DataFrame, loses: pd.DataFrame) -> str:
+    lines = ["# Transfer benchmark", ""]
+    for (end, k), part in summary.groupby(["end", "K"]):
+        where = "at each run's own last t" if end == "own" else "at the support's median last t (ragged tasks)"
+        lines += [f"## K = {k}, {where}", ""]
+        pooled = part[part.group == ("pooled" if end == "own" else "ragged")].sort_values("gain", ascending=False)
+        lines += [
+            _line(
+                [
+                    "forecaster",
+                    "median error",
+                    "gain over med5",
+                    "over tasks",
+                    "over families",
+                    "fixed",
+                    "ragged",
+                    "coverage of 80 %",
+                    "tau - last's",
+                    "seconds",
+                ]
+            ),
+            _line(["---"] * 10),
+        ]
+        for _, r in pooled.iterrows():
+            sides = [part[(part.forecaster == r.forecaster) & (part.group == g)]["gain"] for g in ("fixed", "ragged")]
+            lines.append(
+                _line(
+                    [
+                        r.forecaster,
+                        f"{r.median_error:.3f}",
+                        f"{r.gain:+.1%}",
+                        f"[{r.low:+.1%}, {r.high:+.1%}]",
+                        f"[{r.family_low:+.1%}, {r.family_high:+.1%}]",
+                        *(f"{s.iloc[0]:+.1%}" if len(s) else "" for s in sides),
+                        f"{r.cov80:.3f}",
+                        f"{r.get('tau_over_last', np.nan):+.3f}",
+                        f"{r.seconds:.3f}",
+                    ]
+                )
+            )
+        lines.append("")
+    lines += [
+        "## Where it loses",
+        "",
+        f"{len(loses)} (task, K, cut) with an error above {LOSS} times the best simple method's.",
+        "",
+    ]
+    if len(loses):
+        lines += [_line(["task", "K", "cut", "metalcx", "best simple", "its error", "ratio"]), _line(["---"] * 7)]
+        for _, r in loses.iterrows():
+            lines.append(
+                _line([r.task, r.K, r.cut, f"{r.metalcx:.3f}", r.best, f"{r.best_simple:.3f}", f"{r.ratio:.2f}"])
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Iterable[object]) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_suffix(".part")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,254 @@
+"""The transfer benchmark: every forecaster on tasks of families that nothing it learned from contains."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from metalcx.bench._score import score_task
+from metalcx.corpora import Corpus, all_tasks
+from metalcx.errors import DataError, name_some
+from metalcx.forecasters import SRM, Baseline, LatentKroneckerGP, OneEpoch, PowerLaw
+from metalcx.protocol import Forecaster
+from metalcx.transfer._pool import Pool, PoolConfig, build_pool
+from metalcx.transfer._tasks import PreparedTask, prepared
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int, int, str], None]
+
+#: Corpora whose tasks are the targets, in the order that numbers them.
+TARGETS = ("lemur", "spikenas-bench", "taskset-rnn", "baker2018", "nmtlc", "nas-bench-nlp-wt2", "algoperf")
+
+#: Further sources, whose tasks are targets of a table of their own.
+EXTRA_SOURCES = ("lcdb11",)
+
+#: Runs that a task needs to be drawn from at all.
+MIN_RUNS = 8
+
+#: What needs no source data, by name.
+STATIC: dict[str, Callable[[], Forecaster]] = {
+    "last": partial(Baseline, "last"),
+    "best": partial(Baseline, "best"),
+    "shift": partial(Baseline, "shift"),
+    "affine": partial(Baseline, "affine"),
+    "theil-sen": partial(Baseline, "theil_sen"),
+    "ridge": partial(Baseline, "ridge"),
+    "gp": partial(Baseline, "gp"),
+    "match": partial(Baseline, "match"),
+    "med5": partial(Baseline, "med5"),
+    "power-law": PowerLaw,
+    "one-epoch": OneEpoch,
+    "lkgp": LatentKroneckerGP,
+    "srm": SRM,
+}
+
+#: What is trained once a held-out family and seed.
+TRAINED = ("trees", "metalcx", "metalcx-amortised", "metalcx-maml", "metalcx-metasgd", "metalcx-anil")
+
+#: Trained ones that are asked for by name only, because they take long.
+ON_REQUEST = ("metalcx-maml", "metalcx-metasgd", "metalcx-anil")
+
+#: Too slow for the way to the final; scored at the final only.
+FINAL_ONLY = ("srm", "lkgp")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work, written to one file: a forecaster, a seed, and the tasks of a fold's families."""
+
+    forecaster: str
+    seed: int
+    fold: int
+    families: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        """Name of its part."""
+        return f"{self.forecaster}-seed{self.seed}-fold{self.fold:02d}.csv"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a unit needs, the same in all processes."""
+
+    data: Path
+    out: Path
+    extra: bool
+    folds: int | None
+
+    def tasks(self) -> list[PreparedTask]:
+        """All tasks, the targets first, those of extra sources after them."""
+        names = (*TARGETS, *EXTRA_SOURCES)
+        corpora = [Corpus.open(self.data / name) for name in names if (self.data / name).is_dir()]
+        return prepared(all_tasks(corpora), MIN_RUNS)
+
+    def is_target(self, task: PreparedTask) -> bool:
+        """Whether the table is about it."""
+        return (task.corpus in EXTRA_SOURCES) == self.extra
+
+
+def run_transfer(
+    data: Path,
+    out: Path,
+    *,
+    forecasters: Sequence[str] | None = None,
+    folds: int | None = None,
+    seeds: int = 3,
+    extra: bool = False,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Run what is missing of the benchmark and write its tables; goes on where an earlier call ended.
+
+    Args:
+        data: Folder of the corpora.
+        out: Folder for tables, and for parts from which a later call goes on.
+        forecasters: Names of `STATIC` and `TRAINED`; by default all but those on request.
+        folds: Folds over families for what is trained; by default each target family is held out alone.
+        seeds: Training seeds.
+        extra: Judge on the tasks of `EXTRA_SOURCES` (in folds) instead of the 47 of the protocol.
+        workers: Processes; the result does not depend on it.
+        progress: Called with (done, total, what).
+
+    Returns:
+        The summary as JSON values.
+
+    Raises:
+        DataError: On an unknown forecaster, or if `data` holds none of the corpora.
+    """
+    from metalcx.bench._tables import write_tables
+
+    known = (*STATIC, *TRAINED)
+    chosen = tuple(forecasters or (n for n in known if n not in ON_REQUEST))
+    unknown = [n for n in chosen if n not in known]
+    if unknown:
+        raise DataError(f"no forecaster is called {name_some(unknown)}; there is {', '.join(known)}")
+    study = Study(data, out, extra, folds if folds or not extra else 10)
+    tasks = study.tasks()
+    if not any(study.is_target(t) for t in tasks):
+        raise DataError(f"{data}: holds none of the corpora {', '.join(TARGETS)}")
+    (out / "parts").mkdir(parents=True, exist_ok=True)
+    units = [u for u in _units(study, tasks, chosen, seeds) if not (out / "parts" / u.file).exists()]
+    if any(u.forecaster in TRAINED for u in units):
+        _pools(study, tasks, units, workers, progress)
+    for i, unit in enumerate(_run(study, units, workers)):
+        if progress is not None:
+            progress(i + 1, len(units), unit.file)
+    return write_tables(out, chosen, seeds)
+
+
+def _units(study: Study, tasks: list[PreparedTask], chosen: Iterable[str], seeds: int) -> list[Unit]:
+    families = sorted({t.family for t in tasks if study.is_target(t)})
+    order = np.random.default_rng(0).permutation(len(families))
+    n = len(families) if study.folds is None else min(study.folds, len(families))
+    folds = [tuple(families[j] for j in order[i::n]) for i in range(n)]
+    return [
+        Unit(name, seed, i, fold)
+        for name in chosen
+        for seed in range(seeds if name in TRAINED else 1)
+        for i, fold in enumerate(folds)
+    ]
+
+
+def _run(study: Study, units: list[Unit], workers: int) -> Iterable[Unit]:
+    if min(workers, len(units)) <= 1:
+        _start(study)
+        yield from map(_score_unit, units)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(study,)) as pool:
+        for future in as_completed([pool.submit(_score_unit, unit) for unit in units]):
+            yield future.result()
+
+
+_STATE: dict[str, Any] = {}
+
+
+def _start(study: Study) -> None:
+    import torch
+
+    # Two processes share the cores better than two times two threads.
+    torch.set_num_threads(1)
+    _STATE.clear()
+    _STATE.update(study=study, tasks=study.tasks())
+
+
+def _score_unit(unit: Unit) -> Unit:
+    import pandas as pd
+
+    study: Study = _STATE["study"]
+    tasks: list[PreparedTask] = _STATE["tasks"]
+    base = STATIC[unit.forecaster]() if unit.forecaster in STATIC else _train(unit)
+    rows = []
+    for number, task in enumerate(tasks):
+        if task.family in unit.families and study.is_target(task):
+            about = {"task": task.name, "family": task.family, "ragged": task.ragged}
+            about |= {"forecaster": unit.forecaster, "seed": unit.seed}
+            rows += [about | row for row in score_task(base, task, number, unit.forecaster not in FINAL_ONLY)]
+    _write(pd.DataFrame(rows), study.out / "parts" / unit.file)
+    return unit
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    partial_file = path.with_suffix(f".{os.getpid()}.part")
+    frame.to_csv(partial_file, index=False, float_format="%.6g")
+    os.replace(partial_file, path)
+
+
+def _pools(study: Study, tasks: list[PreparedTask], units: list[Unit], workers: int, progress: Progress | None) -> None:
+    """Draw the episodes once, before processes that would each draw them."""
+    for config in {_pool_config(u.forecaster) for u in units if u.forecaster in TRAINED}:
+        build_pool(tasks, config, study.out / "pool", workers, progress)
+
+
+def _pool_config(forecaster: str) -> PoolConfig:
+    gradient = forecaster in ON_REQUEST
+    config = PoolConfig(with_support=gradient)
+    # The inner loop sees whole episodes, a few a step, so that fewer of them go as far.
+    return replace(config, per_task=80, per_small_task=10, mixed=2000, synthetic=1000) if gradient else config
+
+
+def _pool(forecaster: str) -> Pool:
+    config = _pool_config(forecaster)
+    if _STATE.get("pool_config") != config:
+        study: Study = _STATE["study"]
+        _STATE.update(pool_config=config, pool=build_pool(_STATE["tasks"], config, study.out / "pool"))
+    pool: Pool = _STATE["pool"]
+    return pool
+
+
+def _train(unit: Unit) -> Forecaster:
+    from metalcx.forecasters._gate_adapt import InnerLoop
+    from metalcx.transfer import MetaConfig, TrainConfig, train_on
+    from metalcx.transfer._train import episode_odds
+
+    study: Study = _STATE["study"]
+    tasks: list[PreparedTask] = _STATE["tasks"]
+    pool = _pool(unit.forecaster)
+    usable = np.array([t.family not in unit.families for t in tasks])
+    if unit.forecaster == "trees":
+        from metalcx.forecasters._trees import BoostedTrees
+
+        odds = episode_odds(pool, tasks, TrainConfig(), PoolConfig().large, usable)
+        rng = np.random.default_rng([unit.seed, 6])
+        row = (odds / np.maximum(np.bincount(pool.episode, minlength=len(odds)), 1))[pool.episode]
+        return BoostedTrees.fit(pool.queries.take(rng.choice(len(row), 100_000, p=row / row.sum())), unit.seed)
+    _, _, algorithm = unit.forecaster.partition("-")
+    gradient = unit.forecaster in ON_REQUEST
+    config = MetaConfig(
+        algorithm=algorithm if gradient else "episodic",
+        train=TrainConfig(seed=unit.seed, steps=600 if gradient else TrainConfig.steps),
+        pool=_pool_config(unit.forecaster),
+    )
+    name = f"{config.algorithm}-seed{unit.seed}-fold{unit.fold:02d}-of{study.folds or 0}.safetensors"
+    model = train_on(pool, tasks, config, study.out / "models" / name, usable)
+    return replace(model, inner=InnerLoop(candidates=(0,))) if algorithm == "amortised" else model

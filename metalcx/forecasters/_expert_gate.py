@@ -1,0 +1,138 @@
+"""The expert gate: a small network, meta-trained over datasets, that weighs simple experts and says how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from metalcx.curves import Curves, PaddedCurves
+from metalcx.curves._batch import FloatArray
+from metalcx.errors import ModelError
+from metalcx.forecasters._aligned import align
+from metalcx.forecasters._base import BaseForecaster, Support
+from metalcx.forecasters._gate_adapt import InnerLoop, adapted
+from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, gate_inputs
+from metalcx.forecasters._gate_network import MEDIAN, SHARES, GateConfig, GateNetwork
+
+#: Prefix of learned rates among a model's tensors.
+RATE = "rate."
+
+
+@dataclass(frozen=True)
+class ExpertGate(BaseForecaster):
+    """Meta-trained forecaster: a residual over a softmax gate of simple experts.
+
+    For each request the experts (last, best, shift, median, affine, Theil-Sen, trend, ridge, GP,
+    neighbours) give points from the support; a network that was trained in episodes over many
+    datasets sees their track record on the support, the prefix's shape and the place of the query
+    among the support, all free of units, and returns a mixture of the points, a residual, and a
+    quantile for each level. Adaptation is amortised (the support is input) and then takes gradient
+    steps on the support's own runs, held out one at a time, as many as help on runs held out from them.
+
+    Args:
+        config: Size of the network.
+        inner: How adaptation takes its steps.
+        network: The weights; untrained by default, which is nearly the mean of the experts.
+        rates: Learned rates of the inner steps by name of weight (Meta-SGD), or None for that of `inner`.
+        width: Factor on the quantiles' distance from the median, chosen in adaptation.
+        steps: Gradient steps that adaptation took.
+    """
+
+    config: GateConfig = field(default_factory=GateConfig)
+    inner: InnerLoop = field(default_factory=InnerLoop)
+    network: GateNetwork | None = field(default=None, repr=False, compare=False)
+    rates: Mapping[str, Tensor] | None = field(default=None, repr=False, compare=False)
+    width: float = 1.0
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        if self.network is None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                object.__setattr__(self, "network", GateNetwork(self.config).eval())
+
+    @property
+    def net(self) -> GateNetwork:
+        """The network, in evaluation mode."""
+        assert self.network is not None
+        return self.network
+
+    def _fitted(self, steps: int | None, seed: int) -> Self:
+        done = adapted(self.net, self.inner, self.support.curves, steps, self.rates)
+        return replace(self, network=done.network, width=done.width, steps=done.steps)
+
+    def _predict(
+        self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
+    ) -> tuple[FloatArray, FloatArray]:
+        aligned = align(self.support.curves, prefix, rows, times)
+        inputs = gate_inputs(aligned)
+        scaled = self.net.predict(aligned.rows(inputs.x), aligned.rows(inputs.offsets))
+        middle = scaled[:, MEDIAN : MEDIAN + 1]
+        scaled = middle + self.width * (scaled - middle)
+        values = aligned.rows(inputs.centre)[:, None] + aligned.rows(inputs.anchor)[:, None] * scaled
+        return values @ SHARES, values
+
+    # What the hub stores.
+
+    def config_dict(self) -> dict[str, Any]:
+        """Constructor arguments as JSON values."""
+        return {
+            "network": asdict(self.config),
+            "inner": asdict(self.inner),
+            "experts": list(GATED),
+            "features": N_FEATURES,
+        }
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """All weights."""
+        rates = {} if self.rates is None else {f"{RATE}{name}": value for name, value in self.rates.items()}
+        return {name: value.detach().numpy() for name, value in (self.net.state_dict() | rates).items()}
+
+    @classmethod
+    def build(cls, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Self:
+        """The model of which `config_dict` and `tensors` gave these.
+
+        Raises:
+            ModelError: If it was made for other experts or features, or tensors do not fit the configuration.
+        """
+        made_for = (config.get("experts"), config.get("features"))
+        if made_for != (list(GATED), N_FEATURES):
+            raise ModelError(
+                f"the model was made for experts and features {made_for}; this version has others: retrain it"
+            )
+        try:
+            size, inner = GateConfig(**config["network"]), InnerLoop(**config["inner"])
+        except (TypeError, KeyError) as error:
+            raise ModelError(f"config.json does not describe an ExpertGate: {error}") from None
+        rates = {n.removeprefix(RATE): torch.from_numpy(np.array(v)) for n, v in tensors.items() if n.startswith(RATE)}
+        weights = {n: v for n, v in tensors.items() if not n.startswith(RATE)}
+        return cls(size, inner, _loaded(GateNetwork(size), weights), rates or None)
+
+    def delta(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """What adaptation changed beside the support: the width, and the weights if steps were taken."""
+        weights = {n: v for n, v in self.tensors().items() if not n.startswith(RATE)}
+        return {"width": self.width, "steps": self.steps}, weights if self.steps else {}
+
+    def with_delta(self, support: Curves, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Self:
+        """The adapted model of which `delta` gave these."""
+        network = _loaded(GateNetwork(self.config), tensors) if tensors else self.net
+        return replace(
+            self, support=Support.of(support), network=network, width=float(config["width"]), steps=int(config["steps"])
+        )
+
+
+def _loaded(network: GateNetwork, tensors: dict[str, npt.NDArray[Any]]) -> GateNetwork:
+    own = network.state_dict()
+    wrong = [
+        n for n in own.keys() | tensors.keys() if n not in own or n not in tensors or own[n].shape != tensors[n].shape
+    ]
+    if wrong:
+        raise ModelError(f"tensors {sorted(wrong)[:5]} are missing, unknown or of another shape than config.json says")
+    network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
+    return network.eval()

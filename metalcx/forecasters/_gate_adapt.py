@@ -1,0 +1,184 @@
+"""Few-shot adaptation of the expert gate: gradient steps on the support, as many as the support itself says help."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from metalcx.curves import PaddedCurves
+from metalcx.curves._batch import FloatArray
+from metalcx.errors import DataError
+from metalcx.forecasters._gate_items import Items, support_items
+from metalcx.forecasters._gate_network import MEDIAN, GateNetwork, gate_loss
+from metalcx.protocol import LEVELS
+
+#: Smallest support whose runs, held out one at a time, leave enough to forecast from.
+MIN_SUPPORT = 3
+
+#: Runs of support whose worth a width factor of 1 keeps.
+WIDTH_PRIOR = 8.0
+
+
+@dataclass(frozen=True)
+class InnerLoop:
+    """How adaptation takes its steps; meta-training by gradients learns its rate.
+
+    Args:
+        rate: Learning rate.
+        optimiser: ``adam``, or ``sgd`` as in MAML's inner loop.
+        layers: ``all``, or ``head`` as in ANIL.
+        candidates: Numbers of steps among which the support decides.
+        min_support: Below this K no steps are tried.
+
+    Raises:
+        DataError: If a choice is unknown or a number out of range.
+    """
+
+    rate: float = 1e-3
+    optimiser: Literal["adam", "sgd"] = "adam"
+    layers: Literal["all", "head"] = "all"
+    candidates: tuple[int, ...] = (0, 5, 10, 20, 40)
+    min_support: int = 8
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "candidates", tuple(sorted({0, *self.candidates})))
+        if self.optimiser not in ("adam", "sgd") or self.layers not in ("all", "head"):
+            raise DataError(f"optimiser is adam or sgd, layers is all or head; got {self}")
+        if not self.rate > 0 or self.candidates[0] < 0 or self.min_support < MIN_SUPPORT:
+            raise DataError(
+                f"rate is positive, steps are not negative, min_support is at least {MIN_SUPPORT}; got {self}"
+            )
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """Outcome of `adapted`: the network, how many steps it took, and the factor on its widths."""
+
+    network: GateNetwork
+    steps: int
+    width: float
+
+
+Rates = Mapping[str, Tensor]
+
+
+def adapted(
+    network: GateNetwork, inner: InnerLoop, support: PaddedCurves, steps: int | None, rates: Rates | None = None
+) -> Adaptation:
+    """Adapt `network` to K support runs; the given one is left as it was.
+
+    Without `steps`, the number is chosen by held-out runs: the support is split into folds, the
+    network learns on the leave-one-out items of the other folds' runs and is judged on those of its
+    own. The width factor comes from the same held-out forecasts. `rates` are Meta-SGD's learned rates
+    of plain gradient steps, by name of parameter, in place of the one of `inner`.
+
+    Raises:
+        DataError: If `steps` is negative.
+    """
+    if steps is not None and steps < 0:
+        raise DataError(f"steps is a number of gradient steps, not below 0; got {steps}")
+    k = len(support)
+    if k < MIN_SUPPORT:
+        return Adaptation(network, 0, 1.0)
+    data = support_items(support)
+    run = np.arange(len(data)) % k
+    candidates = (steps,) if steps is not None else inner.candidates if k >= inner.min_support else (0,)
+    if candidates == (0,):
+        return Adaptation(network, 0, width_factor(network.predict(data.x, data.offsets), data.y, k))
+    held_out = _held_out(network, inner, data, run, candidates, rates)
+    chosen = int(np.argmin([_error(q, data) for q in held_out]))
+    *_, final = _trajectory(network, inner, data, (candidates[chosen],), rates)
+    return Adaptation(final, candidates[chosen], width_factor(held_out[chosen], data.y, k))
+
+
+def _held_out(
+    network: GateNetwork,
+    inner: InnerLoop,
+    data: Items,
+    run: npt.NDArray[np.int64],
+    candidates: tuple[int, ...],
+    rates: Rates | None,
+) -> list[FloatArray]:
+    """Quantiles of each item by a network that did not learn from its run, for each number of steps."""
+    folds = run % min(5, int(run.max()) + 1)
+    quantiles = [np.empty((len(data), len(LEVELS))) for _ in candidates]
+    for fold in np.unique(folds):
+        mine = folds == fold
+        own = data.take(mine)
+        for i, network_i in enumerate(_trajectory(network, inner, data.take(~mine), candidates, rates)):
+            quantiles[i][mine] = network_i.predict(own.x, own.offsets)
+    return quantiles
+
+
+def _trajectory(
+    network: GateNetwork, inner: InnerLoop, data: Items, stops: tuple[int, ...], rates: Rates | None
+) -> Iterator[GateNetwork]:
+    """The network after each number of steps in `stops` (ascending); each yielded before the next is computed."""
+    current = copy.deepcopy(network)
+    named = {n: p for n, p in current.named_parameters() if inner.layers == "all" or n.startswith("head.")}
+    parameters = list(named.values())
+    step = _adam(parameters, inner.rate) if inner.optimiser == "adam" else _descent(named, inner.rate, rates)
+    x, offsets, y, weight = (torch.from_numpy(np.asarray(c)) for c in (data.x, data.offsets, data.y, data.weight))
+    done = 0
+    for stop in stops:
+        for _ in range(stop - done):
+            # The loss is a mean over members; each is a network of its own.
+            loss: Tensor = gate_loss(current(x, offsets), y, weight) * network.config.members
+            step(torch.autograd.grad(loss, parameters))
+        done = stop
+        yield current
+
+
+Step = Callable[[Sequence[Tensor]], None]
+
+
+def _adam(parameters: list[nn.Parameter], rate: float) -> Step:
+    optimiser = torch.optim.Adam(parameters, lr=rate)
+
+    def step(gradients: Sequence[Tensor]) -> None:
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        optimiser.step()
+
+    return step
+
+
+def _descent(named: Mapping[str, nn.Parameter], rate: float, rates: Rates | None) -> Step:
+    def step(gradients: Sequence[Tensor]) -> None:
+        with torch.no_grad():
+            for (name, parameter), gradient in zip(named.items(), gradients, strict=True):
+                parameter.sub_((rate if rates is None else rates[name]) * gradient)
+
+    return step
+
+
+def _error(quantiles: FloatArray, data: Items) -> float:
+    """Mean weighted pinball loss."""
+    miss = data.y[:, None] - quantiles
+    return float((np.maximum(LEVELS * miss, (LEVELS - 1) * miss).mean(1) * data.weight).mean())
+
+
+def width_factor(quantiles: FloatArray, y: npt.NDArray[np.floating], k: int) -> float:
+    """Factor on the quantiles' distance from the median that calibrates held-out forecasts, shrunk to 1.
+
+    Each answer's distance from the median, in units of the half width of the 80 % interval on its
+    side, exceeds 1 for a fifth of the runs if the widths are right; the factor is its 80 % quantile.
+
+    Args:
+        quantiles: Held-out forecasts, shape (b, len(LEVELS)).
+        y: Their answers, shape (b,).
+        k: Number of runs from which they come.
+    """
+    median = quantiles[:, MEDIAN]
+    low, high = (quantiles[:, int(np.flatnonzero(np.isclose(LEVELS, p))[0])] for p in (0.1, 0.9))
+    half = np.where(y >= median, high - median, median - low)
+    ratio = float(np.quantile(np.abs(y - median) / np.maximum(half, 1e-9), 0.8))
+    shrunk = np.exp(np.log(np.clip(ratio, 0.2, 5.0)) * k / (k + WIDTH_PRIOR))
+    return float(shrunk)

@@ -1,0 +1,223 @@
+"""The pool of items that meta-training draws from: made once, in pieces that survive a kill, on several cores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from metalcx.curves import PaddedCurves
+from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
+from metalcx.forecasters._gate_items import Items
+from metalcx.transfer._augment import mixed, synthetic
+from metalcx.transfer._episodes import Episode, sample_episode
+from metalcx.transfer._tasks import PreparedTask
+
+Progress = Callable[[int, int, str], None]
+
+#: Episodes in one file of the pool.
+SHARD = 250
+
+#: Stands for "no task" beside the number of one.
+NONE = -1
+
+
+@dataclass(frozen=True)
+class PoolConfig:
+    """How many episodes of what to draw.
+
+    Args:
+        per_task: Episodes of each task of at least `large` runs.
+        per_small_task: Episodes of each smaller task.
+        large: Runs from which a task counts as large.
+        mixed: Episodes of mixtures of two tasks.
+        synthetic: Episodes of made-up tasks.
+        with_support: Whether to keep the support's leave-one-out items, which gradient-based
+            meta-training learns from; then only episodes with at least three support runs are drawn.
+        seed: Of all draws.
+    """
+
+    per_task: int = 160
+    per_small_task: int = 30
+    large: int = 60
+    mixed: int = 8000
+    synthetic: int = 4000
+    with_support: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Items of many episodes.
+
+    Attributes:
+        queries: Items of all queries, b rows.
+        episode: Episode of each row, shape (b,).
+        task: The tasks from which each episode was made, `NONE` where fewer than two, shape (episodes, 2).
+        support: Items of the support's held-out runs, or None.
+        support_episode: Episode of each of their rows, or None.
+    """
+
+    queries: Items
+    episode: npt.NDArray[np.int64]
+    task: npt.NDArray[np.int64]
+    support: Items | None = None
+    support_episode: npt.NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    first: int
+    second: int
+    number: int
+
+
+def build_pool(
+    tasks: Sequence[PreparedTask],
+    config: PoolConfig,
+    folder: Path,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Pool:
+    """Draw all episodes, or read what an earlier call left in `folder`; the result is the same.
+
+    Args:
+        tasks: Source tasks; their order matters to the draws.
+        config: What to draw.
+        folder: Where finished pieces are kept; those of other tasks or settings are not taken for them.
+        workers: Processes; the result does not depend on it.
+        progress: Called with (done, total, what).
+    """
+    jobs = list(_jobs(tasks, config))
+    shards = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
+    folder = folder / _fingerprint(tasks, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [i for i in range(len(shards)) if not _file(folder, i).exists()]
+    done = len(shards) - len(missing)
+    for _ in _work(tasks, config, folder, shards, missing, workers):
+        done += 1
+        if progress is not None:
+            progress(done, len(shards), "drawing episodes")
+    return _gather([_read(_file(folder, i)) for i in range(len(shards))], jobs, config)
+
+
+def _jobs(tasks: Sequence[PreparedTask], config: PoolConfig) -> Iterator[_Job]:
+    number = 0
+    for i, task in enumerate(tasks):
+        for _ in range(config.per_task if len(task) >= config.large else config.per_small_task):
+            yield _Job(i, NONE, number)
+            number += 1
+    rng = np.random.default_rng([config.seed, 0])
+    big = [i for i, task in enumerate(tasks) if len(task) >= config.large] or list(range(len(tasks)))
+    kin = [task.family for task in tasks]
+    if len(set(kin)) > 1:
+        for _ in range(config.mixed):
+            first = int(rng.choice(big))
+            others = big if rng.random() < 0.7 else range(len(tasks))
+            second = int(rng.choice([j for j in others if kin[j] != kin[first]] or [first]))
+            if second != first:
+                yield _Job(first, second, number)
+            number += 1
+    for _ in range(config.synthetic):
+        yield _Job(NONE, NONE, number)
+        number += 1
+
+
+def _episode(tasks: Sequence[PreparedTask], config: PoolConfig, job: _Job) -> Episode:
+    rng = np.random.default_rng([config.seed, 1, job.number])
+    group = None
+    curves: PaddedCurves
+    if job.first == NONE:
+        curves = synthetic(rng)
+    elif job.second == NONE:
+        curves, group = tasks[job.first].curves.padded(), tasks[job.first].curves.group
+    else:
+        curves = mixed(tasks[job.first].curves.padded(), tasks[job.second].curves.padded(), rng)
+    return sample_episode(curves, rng, group, config.with_support)
+
+
+def _work(
+    tasks: Sequence[PreparedTask],
+    config: PoolConfig,
+    folder: Path,
+    shards: list[list[_Job]],
+    missing: list[int],
+    workers: int,
+) -> Iterator[None]:
+    if min(workers, len(missing)) <= 1:
+        for i in missing:
+            _write(_file(folder, i), [_episode(tasks, config, job) for job in shards[i]])
+            yield
+        return
+    # Fresh processes: a forked one could inherit a lock of a thread that it does not have.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (tasks, config)) as pool:
+        for _ in pool.map(_shard, [(_file(folder, i), shards[i]) for i in missing]):
+            yield
+
+
+_STATE: dict[str, Any] = {}
+
+
+def _start(tasks: Sequence[PreparedTask], config: PoolConfig) -> None:
+    _STATE.update(tasks=tasks, config=config)
+
+
+def _shard(work: tuple[Path, list[_Job]]) -> None:
+    path, jobs = work
+    _write(path, [_episode(_STATE["tasks"], _STATE["config"], job) for job in jobs])
+
+
+def _file(folder: Path, i: int) -> Path:
+    return folder / f"{i:05d}.npz"
+
+
+def _write(path: Path, episodes: list[Episode]) -> None:
+    arrays: dict[str, npt.NDArray[Any]] = {"count": np.array([len(e.query) for e in episodes])}
+    arrays |= {f.name: np.concatenate([getattr(e.query, f.name) for e in episodes]) for f in fields(Items)}
+    supports = [e.support for e in episodes]
+    arrays["support_count"] = np.array([0 if s is None else len(s) for s in supports])
+    kept = [s for s in supports if s is not None]
+    if kept:
+        arrays |= {f"support_{f.name}": np.concatenate([getattr(s, f.name) for s in kept]) for f in fields(Items)}
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    with partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    os.replace(partial, path)
+
+
+def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def _gather(shards: list[dict[str, npt.NDArray[Any]]], jobs: list[_Job], config: PoolConfig) -> Pool:
+    def joined(prefix: str) -> Items:
+        return Items(
+            *(np.concatenate([s[prefix + f.name] for s in shards if prefix + f.name in s]) for f in fields(Items))
+        )
+
+    def owner(name: str) -> npt.NDArray[np.int64]:
+        count = np.concatenate([s[name] for s in shards])
+        return np.repeat(np.arange(len(count)), count)
+
+    task = np.array([(job.first, job.second) for job in jobs], dtype=np.int64)
+    if not config.with_support:
+        return Pool(joined(""), owner("count"), task)
+    return Pool(joined(""), owner("count"), task, joined("support_"), owner("support_count"))
+
+
+def _fingerprint(tasks: Sequence[PreparedTask], config: PoolConfig) -> str:
+    """Changes with anything that the pool depends on, so that a stale piece is never read."""
+    digest = hashlib.sha256(json.dumps([asdict(config), GATED, N_FEATURES]).encode())
+    for task in tasks:
+        digest.update(f"{task.name} {task.family} ".encode() + task.curves.t.tobytes() + task.curves.y.tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,210 @@
+"""The outer loop: steps over batches of a pool, checkpointed, so that a killed training ends with the same weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from metalcx.errors import DataError, ModelError
+from metalcx.forecasters._gate_items import Items
+from metalcx.forecasters._gate_network import GateConfig, GateNetwork, gate_loss
+from metalcx.transfer._pool import NONE, Pool, Progress
+from metalcx.transfer._tasks import PreparedTask
+
+#: Standard deviation added to each feature's own, so that one that hardly varies in training cannot explode later.
+STD_FLOOR = 0.1
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of the outer loop.
+
+    Args:
+        steps: Outer steps.
+        batch: Items in one step (episodes in one step of gradient-based meta-training: a 64th).
+        rate: Peak learning rate of AdamW, reached after a tenth of the steps and annealed to 0.
+        weight_decay: Of AdamW.
+        temper: A family's weight grows with its number of tasks to the power of 1 less this.
+        small_weight: Weight of a task with fewer runs than a large one (`PoolConfig.large`).
+        mixed: Share of the batch from mixtures of two tasks.
+        synthetic: Share of the batch from made-up tasks.
+        checkpoint_every: Steps between checkpoints.
+        seed: Of weights, batches and dropout.
+    """
+
+    steps: int = 1500
+    batch: int = 1024
+    rate: float = 2e-3
+    weight_decay: float = 1e-4
+    temper: float = 0.5
+    small_weight: float = 0.3
+    mixed: float = 0.3
+    synthetic: float = 0.2
+    checkpoint_every: int = 250
+    seed: int = 0
+
+
+#: Loss of one outer step, given the step's number.
+StepLoss = Callable[[int], Tensor]
+
+
+def episode_odds(
+    pool: Pool, tasks: list[PreparedTask], config: TrainConfig, large: int, usable: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.float64]:
+    """Probability of each episode, shape (episodes,): families tempered, small tasks down, mixtures by their share.
+
+    Args:
+        pool: The pool, drawn from `tasks`.
+        tasks: Its tasks.
+        config: Weights and shares.
+        large: Runs from which a task counts as large.
+        usable: Which tasks may be learned from, shape (tasks,); all by default. An episode of which any part is
+            not usable has probability 0.
+
+    Raises:
+        DataError: If nothing is left to learn from.
+    """
+    usable = np.ones(len(tasks), dtype=bool) if usable is None else usable
+    family = np.array([t.family for t in tasks])
+    kin = np.array([(family[usable] == f).sum() for f in family])
+    weight = np.where(usable, 1.0, 0.0) * np.where([len(t) >= large for t in tasks], 1.0, config.small_weight)
+    weight = weight / np.maximum(kin, 1.0) ** config.temper
+    first, second = pool.task.T
+    # The appended entry is what `NONE` reads: no task, nothing to hold out.
+    may = np.append(usable, True)[first] & np.append(usable, True)[second]
+    single = (first != NONE) & (second == NONE)
+    count = np.bincount(first[single], minlength=len(tasks))
+    odds = np.where(single & may, np.append(weight / np.maximum(count, 1), 0.0)[first], 0.0)
+    if not odds.sum() > 0:
+        raise DataError("no source task is left to learn from; give another corpus or hold out less")
+    parts = [(odds, 1.0), ((second != NONE) & may, config.mixed), (first == NONE, config.synthetic)]
+    shares = [share if part.sum() > 0 else 0.0 for part, share in parts[1:]]
+    total = (1.0 - sum(shares)) * odds / odds.sum()
+    for (part, _), share in zip(parts[1:], shares, strict=True):
+        total = total + share * part / max(part.sum(), 1)
+    return np.asarray(total / total.sum())
+
+
+def episodic_loss(network: GateNetwork, pool: Pool, odds: npt.NDArray[np.float64], config: TrainConfig) -> StepLoss:
+    """Plain episodic training: the queries of many episodes in one batch."""
+    count = np.bincount(pool.episode, minlength=len(odds))
+    row = np.where(count > 0, odds / np.maximum(count, 1), 0.0)[pool.episode]
+    cumulative = np.cumsum(row / row.sum())
+    columns = as_tensors(pool.queries)
+
+    def loss(step: int) -> Tensor:
+        drawn = np.random.default_rng([config.seed, 2, step]).random(config.batch)
+        index = torch.from_numpy(np.minimum(np.searchsorted(cumulative, drawn), len(cumulative) - 1))
+        x, offsets, y, weight = (c[index] for c in columns)
+        return gate_loss(network(x, offsets), y, weight)
+
+    return loss
+
+
+def as_tensors(data: Items) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """x, offsets, y, weight."""
+    return tuple(torch.from_numpy(np.asarray(c)) for c in (data.x, data.offsets, data.y, data.weight))  # type: ignore[return-value]
+
+
+def new_network(size: GateConfig, data: Items, seed: int) -> GateNetwork:
+    """A fresh network that standardises features as they are in `data`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = GateNetwork(size)
+    some = np.random.default_rng([seed, 3]).integers(0, len(data), min(len(data), 100_000))
+    network.mean.copy_(torch.from_numpy(data.x[some].mean(0)))
+    network.std.copy_(torch.from_numpy(data.x[some].std(0) + STD_FLOOR))
+    return network
+
+
+def run_outer_loop(
+    module: nn.Module,
+    loss: StepLoss,
+    config: TrainConfig,
+    members: int,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Train `module` in place.
+
+    Each step's randomness comes from its number alone, so that going on from a checkpoint gives the same weights.
+
+    Args:
+        module: What to train; all its parameters.
+        loss: Loss of a step.
+        config: Steps and optimiser.
+        members: Independent networks in `module`, of each of which the loss is the mean.
+        checkpoint: A file to go on from if it is there, and to write to; None for none.
+        progress: Called with (done, total, loss).
+
+    Raises:
+        ModelError: If the checkpoint belongs to another training, or the loss stops being a number.
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=config.weight_decay)
+    start = _restore(checkpoint, module, optimiser, config) if checkpoint is not None else 0
+    module.train()
+    with torch.random.fork_rng(devices=[]):
+        for step in range(start, config.steps):
+            torch.manual_seed(hash((config.seed, step)) % 2**31)
+            for group in optimiser.param_groups:
+                group["lr"] = config.rate * _schedule(step / config.steps)
+            optimiser.zero_grad()
+            value = loss(step) * members
+            if not torch.isfinite(value):
+                raise ModelError(f"the loss of meta-training is {float(value)} at step {step}; lower the rate")
+            value.backward()
+            nn.utils.clip_grad_norm_(parameters, members**0.5)
+            optimiser.step()
+            done = step + 1
+            if checkpoint is not None and (done % config.checkpoint_every == 0 or done == config.steps):
+                _save(checkpoint, done, module, optimiser, config)
+            if progress is not None:
+                progress(done, config.steps, f"meta-training, loss {float(value.detach()) / members:.4f}")
+    module.eval()
+
+
+def _schedule(share: float) -> float:
+    """Linear warm-up over the first tenth, cosine to 0 after it."""
+    return share / 0.1 + 0.01 if share < 0.1 else 0.5 * (1 + float(np.cos(np.pi * (share - 0.1) / 0.9)))
+
+
+def _save(path: Path, step: int, module: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig) -> None:
+    from safetensors.torch import save_file
+
+    tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
+    for i, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    meta = {"step": str(step), "config": json.dumps(asdict(config), sort_keys=True)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, partial, metadata=meta)
+    os.replace(partial, path)
+
+
+def _restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig) -> int:
+    from safetensors import safe_open
+
+    if not path.exists():
+        return 0
+    with safe_open(path, "pt") as file:
+        meta = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if meta["config"] != json.dumps(asdict(config), sort_keys=True):
+        raise ModelError(f"{path}: checkpoint of a training with other settings; name another folder, or remove it")
+    module.load_state_dict({n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")})
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser."):
+            _, i, key = name.split(".", 2)
+            state.setdefault(int(i), {})[key] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return int(meta["step"])
