@@ -24,13 +24,26 @@ def transfer(
         typer.Option("--folds", metavar="N", min=2, help="Folds over families; by default each family is one."),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Training seeds.")] = 3,
+    extra: Annotated[
+        bool, typer.Option("--extra", help="Judge on lcdb11's tasks, by folds, instead of the protocol's.")
+    ] = False,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Judge forecasters on tasks of families that they never saw. Goes on where an earlier call ended."""
     from metalcx.bench import run_transfer
 
     with Progress("bench transfer") as progress:
-        result = run_transfer(data, out, forecasters=forecaster or None, folds=folds, seeds=seeds, progress=progress)
+        result = run_transfer(
+            data,
+            out,
+            forecasters=forecaster or None,
+            folds=folds,
+            seeds=seeds,
+            extra=extra,
+            workers=workers,
+            progress=progress,
+        )
     if as_json:
         print_json(result)
     else:

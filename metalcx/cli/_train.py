@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from metalcx.cli._options import JsonOption, SeedOption
 from metalcx.cli._output import Progress, print_json
+from metalcx.errors import DataError
+
+if TYPE_CHECKING:
+    from metalcx.corpora import Corpus, FamilySplit
+    from metalcx.transfer import MetaConfig
+
+#: Runs that a task needs before it teaches anything; as in the benchmark.
+MIN_RUNS = 8
 
 
 class Algorithm(StrEnum):
@@ -25,41 +34,101 @@ def meta_train(
     corpus: Annotated[
         list[str], typer.Option("--corpus", metavar="DIR", help="A source corpus, by name or folder; repeat.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the model and its checkpoint.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the model; an older one is replaced.")],
     holdout: Annotated[
         list[str] | None,
-        typer.Option(
-            "--holdout", metavar="DATASET", help="A dataset whose whole family stays out of training; repeat."
-        ),
+        typer.Option("--holdout", metavar="DATASET", help="A dataset whose whole family stays out; repeat."),
     ] = None,
     algorithm: Annotated[Algorithm, typer.Option("--algorithm", help="How to meta-train.")] = Algorithm.EPISODIC,
-    steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", min=1, help="Meta-steps; by default those of the algorithm.")
+    steps: Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Outer steps.")] = None,
+    episodes: Annotated[
+        int | None,
+        typer.Option("--episodes", metavar="N", min=1, help="Episodes of each task of 60 or more runs."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was killed.")] = False,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes that draw episodes.")] = 1,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Meta-train a forecaster over the tasks of source corpora.
 
-    May be killed at any moment: --resume goes on from the last checkpoint and ends with the same model.
+    Until the model is written, episodes and checkpoints are in DIR.work beside it. A training that was killed, at any
+    moment, goes on from there with --resume and ends with the same model as one that was not.
     """
-    from metalcx.corpora import open_corpus
+    from metalcx import hub
+    from metalcx.corpora import open_corpus, split_by_family
     from metalcx.transfer import meta_train as train
+    from metalcx.transfer import prepared
 
+    hub.check_target(out)
     sources = [open_corpus(name) for name in corpus]
+    split = split_by_family(sources, holdout or ())
+    work = _work_folder(out, resume)
     with Progress("meta-training") as progress:
-        train(
-            sources,
-            out,
-            holdout=tuple(holdout or ()),
-            algorithm=algorithm.value,
-            **({} if steps is None else {"steps": steps}),
-            seed=seed,
-            resume=resume,
-            progress=progress,
-        )
+        tasks = prepared(split.sources, MIN_RUNS)
+        if not tasks:
+            raise DataError(f"no source task has {MIN_RUNS} runs or more; give another --corpus, or hold out less")
+        config = _config(algorithm, steps, episodes, seed)
+        model = train(tasks, work, config, workers, progress)
+    families = sorted({task.family for task in tasks})
+    about = {
+        "algorithm": algorithm.value,
+        "steps": config.train.steps,
+        "seed": seed,
+        "source_tasks": [task.name for task in tasks],
+        "source_families": families,
+        "held_out_families": list(split.families),
+    }
+    hub.save(model, out, name=_name(out), card=_card(_name(out), sources, split, about), metrics=about)
+    shutil.rmtree(work, ignore_errors=True)
     if as_json:
-        print_json({"out": str(out), "algorithm": algorithm.value, "seed": seed, "corpora": [c.name for c in sources]})
+        print_json({"out": str(out), **about})
     else:
-        typer.echo(f"{out}: meta-trained on {', '.join(c.name for c in sources)}")
+        typer.echo(f"{out}: meta-trained on {len(tasks)} tasks of {len(families)} families")
+
+
+def _work_folder(out: Path, resume: bool) -> Path:
+    work = out.with_name(f"{out.name}.work")
+    if work.exists() and not resume:
+        raise DataError(f"{work}: holds a training that is not finished; go on with --resume, or delete that folder")
+    return work
+
+
+def _config(algorithm: Algorithm, steps: int | None, episodes: int | None, seed: int) -> MetaConfig:
+    """The library's settings, episodes of mixtures and made-up tasks in proportion to those of measured ones."""
+    from metalcx.transfer import MetaConfig, PoolConfig, TrainConfig
+
+    # An inner loop sees whole episodes, a few a step, so that fewer of them go as far.
+    plain = algorithm is Algorithm.EPISODIC
+    n = episodes or (160 if plain else 80)
+    mixed = n * (50 if plain else 25)
+    pool = PoolConfig(n, max(1, n * 3 // 16 if plain else n // 8), mixed=mixed, synthetic=mixed // 2, seed=seed)
+    train = TrainConfig(seed=seed) if steps is None else TrainConfig(steps=steps, seed=seed)
+    return MetaConfig(algorithm.value, pool=pool, train=train)
+
+
+def _name(out: Path) -> str:
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in out.resolve().name).lstrip("._-")
+
+
+def _card(name: str, sources: list[Corpus], split: FamilySplit, about: dict[str, Any]) -> str:
+    lines = [
+        f"# {name}",
+        "",
+        f"Meta-trained with metalcx ({about['algorithm']}, {about['steps']} steps, seed {about['seed']}) on "
+        f"{len(about['source_tasks'])} tasks of {len(about['source_families'])} families.",
+        "",
+        "## Sources",
+        "",
+        *(f"- {c.name}: {c.licence}. {c.citation}" for c in sources),
+        "",
+    ]
+    closed = [c.name for c in sources if not c.redistributable]
+    if closed:
+        lines += [
+            f"**Not to be passed on**: {', '.join(closed)} allow no weight learned from them to ship.",
+            "",
+        ]
+    held = ", ".join(split.families) or "none"
+    lines += ["## Limits", "", f"Families held out of training: {held}. No held-out results were measured.", ""]
+    return "\n".join(lines)
