@@ -78,8 +78,7 @@ def _row(name: str, wide: pd.DataFrame, own: pd.DataFrame, chosen: pd.DataFrame)
     for score in ("crps_final", "crps_curve"):
         both = chosen.pivot(index="task", columns="forecaster", values=score)
         if CONTROL in both and both[name].notna().any():
-            pair = both[[name, CONTROL]].dropna()
-            logs = np.log((pair[name] + 1e-6) / (pair[CONTROL] + 1e-6))
+            logs = np.log((both[name] + 1e-6) / (both[CONTROL] + 1e-6))
             row[f"{score}_gain"] = 1.0 - float(np.exp(logs.mean()))
     if "last" in wide:
         taus = chosen.pivot(index="task", columns="forecaster", values="tau")
@@ -89,7 +88,7 @@ def _row(name: str, wide: pd.DataFrame, own: pd.DataFrame, chosen: pd.DataFrame)
 
 def _loses(errors: pd.DataFrame) -> pd.DataFrame:
     """Each (task, K, cut) in which metalcx errs above `LOSS` times the best simple method."""
-    own = errors[errors.end == "own"]
+    own = errors[errors.end == "own"].drop(columns=SCORES)
     cuts = [c for c in own if str(c).startswith("error_cut")]
     long = own.melt(["task", "ragged", "forecaster", "K"], cuts, "cut", "error")
     long["cut"] = long["cut"].str.removeprefix("error_cut")

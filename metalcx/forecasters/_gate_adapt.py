@@ -44,8 +44,8 @@ class InnerLoop:
     rate: float = 1e-3
     optimiser: Literal["adam", "sgd"] = "adam"
     layers: Literal["all", "head"] = "all"
-    candidates: tuple[int, ...] = (0, 5, 10, 20, 40)
-    min_support: int = 8
+    candidates: tuple[int, ...] = (0, 5, 10, 20)
+    min_support: int = 16
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "candidates", tuple(sorted({0, *self.candidates})))
@@ -93,7 +93,7 @@ def adapted(
     if candidates == (0,):
         return Adaptation(network, 0, width_factor(network.predict(data.x, data.offsets), data.y, k))
     held_out = _held_out(network, inner, data, run, candidates, rates)
-    chosen = int(np.argmin([_error(q, data) for q in held_out]))
+    chosen = _choose(np.stack([_errors(q, data) for q in held_out]), run)
     *_, final = _trajectory(network, inner, data, (candidates[chosen],), rates)
     return Adaptation(final, candidates[chosen], width_factor(held_out[chosen], data.y, k))
 
@@ -159,10 +159,25 @@ def _descent(named: Mapping[str, nn.Parameter], rate: float, rates: Rates | None
     return step
 
 
-def _error(quantiles: FloatArray, data: Items) -> float:
-    """Mean weighted pinball loss."""
+def _errors(quantiles: FloatArray, data: Items) -> FloatArray:
+    """Weighted pinball loss of each item, shape (b,)."""
     miss = data.y[:, None] - quantiles
-    return float((np.maximum(LEVELS * miss, (LEVELS - 1) * miss).mean(1) * data.weight).mean())
+    return np.maximum(LEVELS * miss, (LEVELS - 1) * miss).mean(1) * data.weight
+
+
+def _choose(errors: FloatArray, run: npt.NDArray[np.int64]) -> int:
+    """Index of the fewest steps within a standard error of the best: few runs must not spoil a good network.
+
+    Args:
+        errors: Held-out losses, shape (candidates, b), the first that of the fewest steps.
+        run: Run of each item, shape (b,); the standard error is over runs.
+    """
+    count = np.bincount(run)
+    by_run = np.stack([np.bincount(run, e) / count for e in errors])
+    best = int(by_run.mean(1).argmin())
+    behind = by_run - by_run[best]
+    near = behind.mean(1) <= behind.std(1, ddof=1) / np.sqrt(len(count))
+    return int(np.argmax(near))
 
 
 def width_factor(quantiles: FloatArray, y: npt.NDArray[np.floating], k: int) -> float:

@@ -60,6 +60,24 @@ class Stacked(nn.Module):
         return torch.baddbmm(self.bias, x, self.weight)
 
 
+class UnitDropout(nn.Module):
+    """Dropout that drops the same units for a whole batch, other ones in each member.
+
+    One random number a unit instead of one a unit and row: those took a third of a training step.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Shape (members, b, width) is kept."""
+        if not self.training or self.share == 0:
+            return x
+        kept = torch.rand(x.shape[0], 1, x.shape[2], dtype=x.dtype, device=x.device) >= self.share
+        return x * (kept / (1.0 - self.share))
+
+
 class GateNetwork(nn.Module):
     """Features of a request -> quantiles in anchors around the centre, by each member.
 
@@ -76,7 +94,7 @@ class GateNetwork(nn.Module):
         sizes = [N_FEATURES, *[config.width] * config.depth]
         layers: list[nn.Module] = []
         for fan_in, fan_out in itertools.pairwise(sizes):
-            layers += [Stacked(config.members, fan_in, fan_out), nn.SiLU(), nn.Dropout(config.dropout)]
+            layers += [Stacked(config.members, fan_in, fan_out), nn.SiLU(), UnitDropout(config.dropout)]
         self.body = nn.Sequential(*layers)
         self.head = Stacked(config.members, config.width, N_OUTPUTS)
         self.register_buffer("mean", torch.zeros(N_FEATURES))

@@ -41,7 +41,7 @@ class TrainConfig:
     """
 
     steps: int = 1500
-    batch: int = 1024
+    batch: int = 512
     rate: float = 2e-3
     weight_decay: float = 1e-4
     temper: float = 0.5
