@@ -42,6 +42,7 @@ class ExpertGate(BaseForecaster):
         rates: Learned rates of the inner steps by name of weight (Meta-SGD), or None for that of `inner`.
         width: Factor on the quantiles' distance from the median, chosen in adaptation.
         steps: Gradient steps that adaptation took.
+        origin: The weights before adaptation, from which another `adapt` starts; None for a base.
     """
 
     config: GateConfig = field(default_factory=GateConfig)
@@ -50,6 +51,7 @@ class ExpertGate(BaseForecaster):
     rates: Mapping[str, Tensor] | None = field(default=None, repr=False, compare=False)
     width: float = 1.0
     steps: int = 0
+    origin: GateNetwork | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.network is None:
@@ -64,8 +66,10 @@ class ExpertGate(BaseForecaster):
         return self.network
 
     def _fitted(self, steps: int | None, seed: int) -> Self:
-        done = adapted(self.net, self.inner, self.support.curves, steps, self.rates)
-        return replace(self, network=done.network, width=done.width, steps=done.steps)
+        # Another support replaces the first, as its curves do: nothing learned from those stays in the weights.
+        origin = self.net if self.origin is None else self.origin
+        done = adapted(origin, self.inner, self.support.curves, steps, self.rates)
+        return replace(self, network=done.network, width=done.width, steps=done.steps, origin=origin)
 
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
@@ -112,7 +116,11 @@ class ExpertGate(BaseForecaster):
             raise ModelError(f"config.json does not describe an ExpertGate: {error}") from None
         rates = {n.removeprefix(RATE): torch.from_numpy(np.array(v)) for n, v in tensors.items() if n.startswith(RATE)}
         weights = {n: v for n, v in tensors.items() if not n.startswith(RATE)}
-        return cls(size, inner, _loaded(GateNetwork(size), weights), rates or None)
+        network = _loaded(GateNetwork(size), weights)
+        shapes = {name: value.shape for name, value in network.named_parameters()}
+        if rates and {name: value.shape for name, value in rates.items()} != shapes:
+            raise ModelError("learned rates do not fit the weights one by one; save the model again")
+        return cls(size, inner, network, rates or None)
 
     def delta(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """What adaptation changed beside the support: the width, and the weights if steps were taken."""
@@ -123,7 +131,12 @@ class ExpertGate(BaseForecaster):
         """The adapted model of which `delta` gave these."""
         network = _loaded(GateNetwork(self.config), tensors) if tensors else self.net
         return replace(
-            self, support=Support.of(support), network=network, width=float(config["width"]), steps=int(config["steps"])
+            self,
+            support=Support.of(support),
+            network=network,
+            width=float(config["width"]),
+            steps=int(config["steps"]),
+            origin=self.net,
         )
 
 

@@ -79,7 +79,9 @@ def _track_record(a: Aligned) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 def _range(means: FloatArray, last: FloatArray, best: FloatArray) -> FloatArray:
     low = np.minimum(means.min(-1), last)
-    return np.maximum(best, means.max(-1)) - low
+    extent = np.maximum(best, means.max(-1)) - low
+    # Rounding of a flat prefix is no range.
+    return np.where(extent > 1e-9 * np.abs(best), extent, 0.0)
 
 
 def _shape(a: Aligned, anchor: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn.functional import softplus
 
 from metalcx.errors import DataError
@@ -128,10 +129,15 @@ class GateNetwork(nn.Module):
         return torch.cat([down, middle, up], -1)
 
     def predict(self, x: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Quantiles averaged over the members, shape (b, len(LEVELS)), float64, without gradients."""
+        """Quantiles averaged over the members, shape (b, len(LEVELS)), without gradients.
+
+        In double precision: in single, a forecast would change with its batch mates in the sixth digit.
+        """
+        weights = {name: value.double() for name, value in self.state_dict().items()}
+        given = tuple(torch.from_numpy(np.asarray(a, dtype=np.float64)) for a in (x, offsets))
         with torch.no_grad():
-            quantiles = self(torch.as_tensor(x, dtype=torch.float32), torch.as_tensor(offsets, dtype=torch.float32))
-        averaged: np.ndarray = quantiles.mean(0).numpy().astype(np.float64)
+            quantiles = functional_call(self, weights, given)
+        averaged: np.ndarray = quantiles.mean(0).numpy()
         return averaged
 
 

@@ -119,15 +119,15 @@ def match(a: Aligned) -> FloatArray:
         return means - (means * weight).sum(-1, keepdims=True)
 
     mq, ms = centred(a.query.means), centred(a.past.means)
+    # What is smaller than this is rounding of flat prefixes, not shape.
+    tiny = (1e-9 * np.abs(a.past.means).max((1, 2))[:, None, None]) ** 2 + 1e-300
     size = np.einsum("ukw,w->uk", ms**2, weight)[:, None]
-    prior = 0.3 * size.mean(-1, keepdims=True) + 1e-300
-    stretch = (np.einsum("uqw,ukw,w->uqk", mq, ms, weight) + prior) / (size + prior)
-    stretch = np.clip(stretch, 0.0, 3.0)
-    misfit = np.einsum("uqw,w->uq", mq**2, weight)[..., None] - 2 * stretch * np.einsum(
-        "uqw,ukw,w->uqk", mq, ms, weight
-    )
-    misfit = np.maximum(misfit + stretch**2 * size, 0.0) + (stretch - 1.0) ** 2 * prior
-    relative = misfit / (np.median(misfit, -1, keepdims=True) + 1e-300)
-    share = np.exp(-1.0 * (relative - relative.min(-1, keepdims=True)))
+    prior = 0.3 * size.mean(-1, keepdims=True) + tiny
+    both = np.einsum("uqw,ukw,w->uqk", mq, ms, weight)
+    stretch = np.clip((both + prior) / (size + prior), 0.0, 3.0)
+    misfit = np.einsum("uqw,w->uq", mq**2, weight)[..., None] - 2 * stretch * both + stretch**2 * size
+    misfit = np.maximum(misfit, 0.0) + (stretch - 1.0) ** 2 * prior + tiny
+    relative = misfit / np.median(misfit, -1, keepdims=True)
+    share = np.exp(relative.min(-1, keepdims=True) - relative)
     share /= share.sum(-1, keepdims=True)
     return a.query.last + np.einsum("uqk,uqk,uk->uq", share, stretch, a.future - a.past.last)
