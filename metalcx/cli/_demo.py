@@ -29,7 +29,9 @@ def demo(
     cut: Annotated[
         float, typer.Option("--cut", min=0.01, max=0.95, help="Share of each other run that is seen.")
     ] = 0.2,
-    rows: Annotated[int, typer.Option("--rows", metavar="N", min=1, help="Rows of the table.")] = 12,
+    rows: Annotated[
+        int | None, typer.Option("--rows", metavar="N", min=1, help="Rows of the table; all by default.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="F", help="Picture to write, PNG.")] = Path("metalcx-demo.png"),
     seed: SeedOption = 0,
     as_json: JsonOption = False,

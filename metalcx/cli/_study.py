@@ -98,14 +98,14 @@ class Study:
         usual = float(np.median(self.errors()["med5"]))
         return int(np.clip(2 - np.floor(np.log10(usual)), 2, 6)) if usual > 0 else 4
 
-    def rows(self, limit: int) -> list[list[str]]:
-        """Table rows: up to `limit` queries, best true final first, then the mean over all."""
+    def rows(self, limit: int | None = None) -> list[list[str]]:
+        """Table rows: up to `limit` queries (all by default), best true final first, then the mean over all."""
         errors, interval, mean = self.errors(), self.interval(), self.forecast.mean[:, -1]
 
         def cell(value: float) -> str:
             return f"{value:.{self.decimals}f}"
 
-        shown = np.arange(min(limit, len(self.truth)))
+        shown = np.arange(min(limit or len(self.truth), len(self.truth)))
         shown = shown[np.argsort(-self.task.metric.sign * self.final[shown], kind="stable")]
         table = []
         for i in shown:
