@@ -74,6 +74,8 @@ def _row(name: str, wide: pd.DataFrame, own: pd.DataFrame, chosen: pd.DataFrame)
         g = gain(wide[name].to_numpy(), wide[CONTROL].to_numpy(), family)
         row |= {"gain": g.value, "low": g.tasks[0], "high": g.tasks[1]}
         row |= {"family_low": g.families[0], "family_high": g.families[1]}
+    else:
+        row |= dict.fromkeys(("gain", "low", "high", "family_low", "family_high"), np.nan)
     row |= {score: float(own[score].mean()) for score in ("cov50", "cov80", "cov95", "tau", "seconds")}
     for score in ("crps_final", "crps_curve"):
         both = chosen.pivot(index="task", columns="forecaster", values=score)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -124,7 +125,7 @@ def run_transfer(
         The summary as JSON values.
 
     Raises:
-        DataError: On an unknown forecaster, or if `data` holds none of the corpora.
+        DataError: On an unknown forecaster, if `data` holds none of the corpora, or `out` holds parts of other folds.
     """
     from metalcx.bench._tables import write_tables
 
@@ -138,6 +139,7 @@ def run_transfer(
     if not any(study.is_target(t) for t in tasks):
         raise DataError(f"{data}: holds none of the corpora {', '.join(TARGETS)}")
     (out / "parts").mkdir(parents=True, exist_ok=True)
+    _claim(out, _folds(study, tasks))
     units = [u for u in _units(study, tasks, chosen, seeds) if not (out / "parts" / u.file).exists()]
     if any(u.forecaster in TRAINED for u in units):
         _pools(study, tasks, units, workers, progress)
@@ -147,16 +149,33 @@ def run_transfer(
     return write_tables(out, chosen, seeds)
 
 
-def _units(study: Study, tasks: list[PreparedTask], chosen: Iterable[str], seeds: int) -> list[Unit]:
+def _claim(out: Path, folds: list[tuple[str, ...]]) -> None:
+    """Parts are named by their fold, so that those of other folds would be taken for finished ones."""
+    text = json.dumps({"folds": folds}, indent=1)
+    path = out / "study.json"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise DataError(
+            f"{out}: holds parts of a benchmark on other tasks or in other folds; give it a folder of its own"
+        )
+    partial_file = path.with_suffix(f".{os.getpid()}.part")
+    partial_file.write_text(text, encoding="utf-8")
+    os.replace(partial_file, path)
+
+
+def _folds(study: Study, tasks: list[PreparedTask]) -> list[tuple[str, ...]]:
+    """Families of each fold."""
     families = sorted({t.family for t in tasks if study.is_target(t)})
     order = np.random.default_rng(0).permutation(len(families))
     n = len(families) if study.folds is None else min(study.folds, len(families))
-    folds = [tuple(families[j] for j in order[i::n]) for i in range(n)]
+    return [tuple(families[j] for j in order[i::n]) for i in range(n)]
+
+
+def _units(study: Study, tasks: list[PreparedTask], chosen: Iterable[str], seeds: int) -> list[Unit]:
     return [
         Unit(name, seed, i, fold)
         for name in chosen
         for seed in range(seeds if name in TRAINED else 1)
-        for i, fold in enumerate(folds)
+        for i, fold in enumerate(_folds(study, tasks))
     ]
 
 

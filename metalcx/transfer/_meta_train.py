@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,17 +95,37 @@ def train_on(
         checkpoint: File to go on from and to write to.
         usable: Tasks that may be learned from, shape (tasks,); all by default.
         progress: Called with (done, total, what).
+
+    Raises:
+        DataError: If there is nothing to learn from.
+        ModelError: If `checkpoint` is that of another training.
     """
     odds = episode_odds(pool, list(tasks), config.train, config.pool.large, usable)
     network = new_network(config.network, pool.queries.take(np.flatnonzero(odds[pool.episode] > 0)), config.train.seed)
     members = config.network.members
+    about = _digest(pool, odds, config)
     if config.algorithm == "episodic":
         run_outer_loop(
-            network, episodic_loss(network, pool, odds, config.train), config.train, members, checkpoint, progress
+            network,
+            episodic_loss(network, pool, odds, config.train),
+            config.train,
+            members,
+            checkpoint,
+            progress,
+            about,
         )
         return ExpertGate(config.network, InnerLoop(), network)
     learner = wrap(network, config.algorithm, config.inner)
     loss = inner_loss(network, learner, pool, odds, config.train, config.inner)
-    run_outer_loop(learner, loss, config.train, members, checkpoint, progress)
+    run_outer_loop(learner, loss, config.train, members, checkpoint, progress, about)
     inner, rates = trained_inner(network, learner, config.algorithm, config.inner)
     return ExpertGate(config.network, inner, network, rates)
+
+
+def _digest(pool: Pool, odds: npt.NDArray[np.float64], config: MetaConfig) -> str:
+    """Tells trainings on other data, or by another algorithm, apart."""
+    settings = [config.algorithm, asdict(config.network), asdict(config.inner)]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for array in (odds, pool.episode, pool.queries.y):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -132,6 +132,7 @@ def run_outer_loop(
     members: int,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
+    about: str = "",
 ) -> None:
     """Train `module` in place.
 
@@ -144,13 +145,14 @@ def run_outer_loop(
         members: Independent networks in `module`, of each of which the loss is the mean.
         checkpoint: A file to go on from if it is there, and to write to; None for none.
         progress: Called with (done, total, loss).
+        about: What else tells this training from others, such as a digest of its data; kept in the checkpoint.
 
     Raises:
-        ModelError: If the checkpoint belongs to another training, or the loss stops being a number.
+        ModelError: If the checkpoint belongs to another training or is damaged, or the loss stops being a number.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=config.weight_decay)
-    start = _restore(checkpoint, module, optimiser, config) if checkpoint is not None else 0
+    start = _restore(checkpoint, module, optimiser, config, about) if checkpoint is not None else 0
     module.train()
     with torch.random.fork_rng(devices=[]):
         for step in range(start, config.steps):
@@ -166,7 +168,7 @@ def run_outer_loop(
             optimiser.step()
             done = step + 1
             if checkpoint is not None and (done % config.checkpoint_every == 0 or done == config.steps):
-                _save(checkpoint, done, module, optimiser, config)
+                _save(checkpoint, done, module, optimiser, config, about)
             if progress is not None:
                 progress(done, config.steps, f"meta-training, loss {float(value.detach()) / members:.4f}")
     module.eval()
@@ -177,29 +179,30 @@ def _schedule(share: float) -> float:
     return share / 0.1 + 0.01 if share < 0.1 else 0.5 * (1 + float(np.cos(np.pi * (share - 0.1) / 0.9)))
 
 
-def _save(path: Path, step: int, module: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig) -> None:
+def _save(
+    path: Path, step: int, module: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig, about: str
+) -> None:
     from safetensors.torch import save_file
 
     tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
     for i, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    meta = {"step": str(step), "config": json.dumps(asdict(config), sort_keys=True)}
+    meta = {"step": str(step), "config": json.dumps(asdict(config), sort_keys=True), "about": about}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     save_file({k: v.contiguous() for k, v in tensors.items()}, partial, metadata=meta)
     os.replace(partial, path)
 
 
-def _restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig) -> int:
-    from safetensors import safe_open
-
+def _restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig, about: str) -> int:
     if not path.exists():
         return 0
-    with safe_open(path, "pt") as file:
-        meta = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if meta["config"] != json.dumps(asdict(config), sort_keys=True):
-        raise ModelError(f"{path}: checkpoint of a training with other settings; name another folder, or remove it")
+    tensors, meta = _read(path)
+    # A checkpoint of an earlier version says nothing about its data.
+    if meta["config"] != json.dumps(asdict(config), sort_keys=True) or meta.get("about", about) != about:
+        raise ModelError(
+            f"{path}: checkpoint of a training on other data or with other settings; name another folder, or remove it"
+        )
     module.load_state_dict({n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")})
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
@@ -208,3 +211,15 @@ def _restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, co
             state.setdefault(int(i), {})[key] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return int(meta["step"])
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    except SafetensorError as error:
+        raise ModelError(
+            f"{path}: the checkpoint is damaged ({error}); remove it, and the training starts anew"
+        ) from None
