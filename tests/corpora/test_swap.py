@@ -113,7 +113,8 @@ def whole(corpus):
 
 
 @posix
-def test_killed_at_any_moment_and_read_all_the_while(tmp_path):
+@pytest.mark.parametrize("_", [0, *(pytest.param(i, marks=pytest.mark.soak) for i in range(1, 25))])
+def test_killed_at_any_moment_and_read_all_the_while(tmp_path, _):
     target = tmp_path / "c"
     opened = stale = 0
     for pause in (0.0, 0.013):
