@@ -228,7 +228,7 @@ def _least_squares(setting: Setting, X: FloatArray, z: FloatArray, X_query: Floa
     centre = X.mean(0)
     coefficients = np.linalg.lstsq(X - centre, z - z.mean(), rcond=None)[0]
     # Row by row: a matrix product may round a run differently in another batch.
-    return np.asarray(z.mean() + ((X_query - centre) * coefficients).sum(1))
+    return np.asarray(z.mean() + (np.ascontiguousarray(X_query - centre) * coefficients).sum(1))
 
 
 def _nothing(rng: np.random.Generator) -> Setting:
