@@ -50,17 +50,20 @@ STATIC: dict[str, Callable[[], Forecaster]] = {
     "power-law": PowerLaw,
     "one-epoch": OneEpoch,
     "lkgp": LatentKroneckerGP,
+    "srm-ols": partial(SRM, "ols"),
     "srm": SRM,
 }
 
+#: Trained through an inner loop.
+GRADIENT = ("metalcx-maml", "metalcx-metasgd", "metalcx-anil")
 #: What is trained once a held-out family and seed.
-TRAINED = ("trees", "metalcx", "metalcx-amortised", "metalcx-maml", "metalcx-metasgd", "metalcx-anil")
+TRAINED = ("trees", "metalcx", "metalcx-amortised", *GRADIENT)
 
-#: Trained ones that are asked for by name only, because they take long.
-ON_REQUEST = ("metalcx-maml", "metalcx-metasgd", "metalcx-anil")
+#: What takes so long that it is asked for by name only: hours for nu-SVRs on ragged tasks, and inner loops.
+ON_REQUEST = ("srm", *GRADIENT)
 
 #: Too slow for the way to the final; scored at the final only.
-FINAL_ONLY = ("srm", "lkgp")
+FINAL_ONLY = ("srm", "srm-ols", "lkgp")
 
 
 @dataclass(frozen=True)
@@ -230,7 +233,7 @@ def _pools(study: Study, tasks: list[PreparedTask], units: list[Unit], workers: 
 
 
 def _pool_config(forecaster: str) -> PoolConfig:
-    gradient = forecaster in ON_REQUEST
+    gradient = forecaster in GRADIENT
     config = PoolConfig(with_support=gradient)
     # The inner loop sees whole episodes, a few a step, so that fewer of them go as far.
     return replace(config, per_task=80, per_small_task=10, mixed=2000, synthetic=1000) if gradient else config
@@ -262,7 +265,7 @@ def _train(unit: Unit) -> Forecaster:
         row = (odds / np.maximum(np.bincount(pool.episode, minlength=len(odds)), 1))[pool.episode]
         return BoostedTrees.fit(pool.queries.take(rng.choice(len(row), 100_000, p=row / row.sum())), unit.seed)
     _, _, algorithm = unit.forecaster.partition("-")
-    gradient = unit.forecaster in ON_REQUEST
+    gradient = unit.forecaster in GRADIENT
     config = MetaConfig(
         algorithm=algorithm if gradient else "episodic",
         train=TrainConfig(seed=unit.seed, steps=600 if gradient else TrainConfig.steps),
