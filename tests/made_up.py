@@ -13,14 +13,11 @@ from metalcx.curves import Curves, Metric
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
 from metalcx.forecasters._gate_items import Items
 from metalcx.forecasters._gate_network import GateConfig
-from metalcx.transfer import Pool, PoolConfig, PreparedTask, prepare
+from metalcx.transfer import Pool, PreparedTask, prepare
 from metalcx.transfer._pool import NONE
 
 #: A network that trains in milliseconds.
 SMALL = GateConfig(members=2, width=8, depth=1, dropout=0.1)
-
-#: A pool of a few episodes of each kind.
-FEW = PoolConfig(per_task=6, per_small_task=6, large=60, mixed=4, synthetic=4)
 
 
 def rising(n: int, points: int, seed: int, ragged: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -44,9 +41,9 @@ def task(
     return prepared
 
 
-def tasks(n: int = 3, **known: object) -> list[PreparedTask]:
-    """`n` tasks, each of a family of its own."""
-    return [task(f"t{i}", f"f{i}", seed=i, **known) for i in range(n)]  # type: ignore[arg-type]
+def tasks(count: int, **known: int) -> list[PreparedTask]:
+    """`count` tasks, each of a family of its own."""
+    return [task(f"t{i}", f"f{i}", seed=i, **known) for i in range(count)]
 
 
 def corpus(folder: Path, name: str, families: list[str], n: int = 44, ragged: bool = False) -> None:

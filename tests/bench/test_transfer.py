@@ -1,0 +1,161 @@
+"""The transfer benchmark from corpora to tables, on corpora of three small tasks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from made_up import corpus
+
+from metalcx.bench import _bootstrap, _score, _transfer, run_transfer
+from metalcx.errors import DataError
+from metalcx.forecasters._gate_network import GateConfig
+from metalcx.transfer import PoolConfig, TrainConfig
+from metalcx.transfer import _meta_train as meta
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three tasks of two families: a in lemur and in nmtlc (ragged), b in lemur."""
+    folder = tmp_path_factory.mktemp("data")
+    corpus(folder, "lemur", ["a", "b"])
+    corpus(folder, "nmtlc", ["a"], ragged=True)
+    corpus(folder, "lcdb11", ["x", "y"], n=42)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One draw of two support sizes, and few of the bootstrap."""
+    monkeypatch.setattr(_bootstrap, "DRAWS", 100)
+    monkeypatch.setattr(_score, "DRAWS", 1)
+    monkeypatch.setattr(_score, "SUPPORT_SIZES", (0, 5))
+
+
+def tables(out: Path) -> dict[str, bytes]:
+    return {name: (out / name).read_bytes() for name in ("errors.csv", "summary.csv", "loses.csv", "tables.md")}
+
+
+def test_end_to_end_and_again(data: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+
+    def run(**known: Any) -> dict[str, Any]:
+        return run_transfer(data, tmp_path, forecasters=("last", "med5"), progress=lambda *w: told.append(w), **known)
+
+    result = run()
+    assert [w[:2] for w in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    errors = pd.read_csv(tmp_path / "errors.csv")
+    own = errors[errors.end == "own"]
+    assert set(own.task) == {"lemur/task-a", "lemur/task-b", "nmtlc/task-a"}
+    assert dict(zip(own.task, own.family, strict=True))["nmtlc/task-a"] == "a"
+    assert set(own.K) == {0, 5}
+    assert set(errors[errors.end == "common"].task) == {"nmtlc/task-a"}
+    assert own.error.between(0, 20).all()
+    summary = pd.DataFrame(result["summary"])
+    assert set(summary.group) == {"pooled", "fixed", "ragged"}
+    # On rising curves the last value falls short of what a support tells.
+    five = summary[(summary.K == 5) & (summary.end == "own") & (summary.group == "pooled")].set_index("forecaster")
+    assert five.gain["last"] < 0
+    assert five.gain["med5"] == 0
+
+    before, parts = tables(tmp_path), {p: p.stat().st_mtime_ns for p in (tmp_path / "parts").iterdir()}
+    told.clear()
+    run()
+    assert told == []
+    assert tables(tmp_path) == before
+    lost = sorted(parts)[0]
+    lost.unlink()
+    run()
+    assert told == [(1, 1, lost.name)]
+    # All but the seconds, which were measured anew.
+    assert (tmp_path / "loses.csv").read_bytes() == before["loses.csv"]
+    again = pd.read_csv(tmp_path / "errors.csv").drop(columns="seconds")
+    pd.testing.assert_frame_equal(again, errors.drop(columns="seconds"))
+    assert all(p.stat().st_mtime_ns == stamp for p, stamp in parts.items() if p != lost)
+    assert not list(tmp_path.rglob("*.part"))
+
+    # Parts of other folds have the same names: they are not taken for these.
+    with pytest.raises(DataError, match="other folds"):
+        run(folds=1)
+    with pytest.raises(DataError, match="other folds"):
+        run(extra=True)
+    assert tables(tmp_path).keys() == before.keys()
+
+
+def test_folds_do_not_change_what_needs_no_sources(data: Path, tmp_path: Path) -> None:
+    by_fold = []
+    for folds in (None, 1):
+        out = tmp_path / str(folds)
+        run_transfer(data, out, forecasters=("last", "med5"), folds=folds)
+        assert len(list((out / "parts").iterdir())) == (2 * 2 if folds is None else 2)
+        by_fold.append(pd.read_csv(out / "errors.csv").drop(columns="seconds"))
+    pd.testing.assert_frame_equal(*by_fold)
+
+
+def test_extra_sources_are_judged_apart(data: Path, tmp_path: Path) -> None:
+    run_transfer(data, tmp_path, forecasters=("last", "med5"), extra=True)
+    assert set(pd.read_csv(tmp_path / "errors.csv").task) == {"lcdb11/task-x", "lcdb11/task-y"}
+
+
+def test_every_fold_is_another_family_and_all_are_there() -> None:
+    from made_up import task
+
+    sources = [task(f"t{i}", f"f{i % 7}", n=10, points=6) for i in range(9)]
+    for folds in (None, 3, 50):
+        study = _transfer.Study(Path(), Path(), False, folds)
+        found = _transfer._folds(study, sources)
+        assert len(found) == (3 if folds == 3 else 7)
+        assert sorted(f for fold in found for f in fold) == [f"f{i}" for i in range(7)]
+    units = _transfer._units(study, sources, ("last", "metalcx"), 3)
+    assert len(units) == 7 + 3 * 7
+    assert len({u.file for u in units}) == len(units)
+
+
+def test_unknown_forecasters_and_folders_are_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no forecaster is called 'oracle'"):
+        run_transfer(data, tmp_path / "out", forecasters=("last", "oracle"))
+    with pytest.raises(DataError, match="holds none of the corpora"):
+        run_transfer(tmp_path, tmp_path / "out", forecasters=("last",))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def small_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools, networks and trainings of the benchmark, shrunk."""
+    few = PoolConfig(per_task=6, per_small_task=6, mixed=4, synthetic=2)
+    monkeypatch.setattr(_transfer, "_pool_config", lambda name: replace(few, with_support=name in _transfer.ON_REQUEST))
+    config = meta.MetaConfig
+
+    def shrunk(algorithm: str, train: TrainConfig, pool: PoolConfig) -> meta.MetaConfig:
+        return config(algorithm, GateConfig(1, 8, 1), pool, replace(train, steps=4, batch=32))
+
+    monkeypatch.setattr("metalcx.transfer.MetaConfig", shrunk)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_training")
+def test_what_is_trained_is_trained_without_the_family(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[tuple[str, set[str]]] = []
+    train_on = meta.train_on
+
+    def watched(pool: Any, tasks: Any, config: Any, checkpoint: Any, usable: Any) -> Any:
+        held.append((config.algorithm, {t.family for t, u in zip(tasks, usable, strict=True) if not u}))
+        return train_on(pool, tasks, config, checkpoint, usable)
+
+    monkeypatch.setattr("metalcx.transfer.train_on", watched)
+    names = ("last", "med5", "trees", "metalcx", "metalcx-amortised", "metalcx-anil")
+    run_transfer(data, tmp_path, forecasters=names, seeds=1)
+    assert {a for a, _ in held} == {"episodic", "anil"}
+    assert {frozenset(f) for _, f in held} == {frozenset("a"), frozenset("b")}
+    errors = pd.read_csv(tmp_path / "errors.csv")
+    assert set(errors.forecaster) == set(names)
+    assert errors[errors.end == "own"].error.notna().all()
+    # Amortised and adapted are one model, trained once.
+    assert len(list((tmp_path / "models").glob("episodic-*"))) == 2
+    loses = pd.read_csv(tmp_path / "loses.csv")
+    assert (loses.ratio > 1.5).all()
