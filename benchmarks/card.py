@@ -1,4 +1,4 @@
-"""Write the card and the metrics of `pretrained/metalcx-base` from the committed tables of the transfer benchmark.
+"""Write the figures in the card of `pretrained/metalcx-base` and in README.md from the committed transfer tables.
 
     python benchmarks/card.py
 
@@ -25,6 +25,9 @@ from metalcx.corpora import open_corpus
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "pretrained" / "metalcx-base"
 TABLES = ROOT / "benchmarks" / "results" / "transfer"
+
+#: Between these lines of README.md stands the table.
+MARKS = ("<!-- transfer table, by benchmarks/card.py -->", "<!-- end -->")
 
 #: Sources of the weights, with licence and citation as their `corpus.json` states them.
 SOURCES = {
@@ -100,14 +103,41 @@ def card(summary: pd.DataFrame, loses: pd.DataFrame, about: dict[str, object]) -
     return "\n\n".join(parts) + "\n"
 
 
+def front_page(summary: pd.DataFrame) -> str:
+    """The table of README.md: gains over med5, of us and of the others, on all tasks."""
+    pooled = summary[(summary.end == "own") & (summary.group == "pooled")].set_index(["K", "forecaster"])
+    others = [n for n in ("trees", "lkgp", "gp", "affine", "last") if (5, n) in pooled.index]
+    lines = ["| K | metalcx | over families | CRPS | coverage of 80 % | " + " | ".join(others) + " |"]
+    lines.append("|---" * (5 + len(others)) + "|")
+    for k in (2, 5, 10, 20):
+        own = pooled.loc[(k, "metalcx")]
+        cells = [
+            str(k),
+            f"**{percent(own['gain'])}**",
+            f"{percent(own['family_low'])} to {percent(own['family_high'])}",
+        ]
+        cells += [percent(own["crps_curve_gain"]), f"{own['cov80']:.3f}"]
+        lines.append("| " + " | ".join([*cells, *(percent(pooled.loc[(k, n), "gain"]) for n in others)]) + " |")
+    return "\n".join(lines)
+
+
+def between_marks(text: str, new: str) -> str:
+    """`text` with what stands between the two marks replaced."""
+    before, rest = text.split(MARKS[0])
+    return before + MARKS[0] + "\n" + new + "\n" + MARKS[1] + rest.split(MARKS[1])[1]
+
+
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
+    readme = ROOT / "README.md"
     summary, loses = (pd.read_csv(TABLES / f"{name}.csv") for name in ("summary", "loses"))
     metrics = json.loads((MODEL / "metrics.json").read_text(encoding="utf-8"))
     own = summary[(summary.forecaster == "metalcx") & (summary.end == "own")]
     columns = ["K", "group", "gain", "low", "high", "family_low", "family_high", "cov50", "cov80", "cov95"]
     metrics["held_out"] = json.loads(own[columns].to_json(orient="records"))
     (MODEL / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    text = between_marks(readme.read_text(encoding="utf-8"), front_page(summary))
+    readme.write_text(text, encoding="utf-8")
     (MODEL / "README.md").write_text(card(summary, loses, metrics), encoding="utf-8")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metalcx import __version__
 from metalcx.bench._bootstrap import gain
 
 CONTROL = "med5"
@@ -31,7 +32,7 @@ def write_tables(out: Path, forecasters: Sequence[str], seeds: int) -> dict[str,
     loses = _loses(errors)
     for name, frame in (("errors", errors), ("summary", summary), ("loses", loses)):
         _replace(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
-    _replace(out / "tables.md", _markdown(summary, loses))
+    _replace(out / "tables.md", _head(parts, forecasters, seeds) + _markdown(summary, loses))
     return {"out": str(out), "forecasters": list(forecasters), "summary": summary.to_dict("records")}
 
 
@@ -103,6 +104,19 @@ def _loses(errors: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     frame["ratio"] = frame["metalcx"] / (frame["best_simple"] + 1e-9)
     return frame[frame["ratio"] > LOSS].sort_values("ratio", ascending=False)
+
+
+def _head(parts: pd.DataFrame, forecasters: Sequence[str], seeds: int) -> str:
+    """What made the tables: command, version, seeds, time."""
+    names = " ".join(f"--forecaster {name}" for name in forecasters)
+    hours = parts["cpu"].sum() / 3600 if "cpu" in parts else 0.0
+    counted = int(parts["cpu"].notna().sum()) if "cpu" in parts else 0
+    spent = f"{hours:.2f} processor hours, training included, over the {counted} of {len(parts)} rows that tell theirs"
+    return (
+        f"Made by `metalcx bench transfer --data DIR --out DIR --seeds {seeds} {names}`, metalcx {__version__}; "
+        f"training seeds 0 to {seeds - 1}; {parts.task.nunique()} tasks of {parts.family.nunique()} families. "
+        f"Adapting and forecasting: {parts.seconds.sum() / 3600:.2f} hours. In all: {spent}.\n\n"
+    )
 
 
 def _markdown(summary: pd.DataFrame, loses: pd.DataFrame) -> str:

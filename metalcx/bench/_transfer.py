@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -209,6 +210,7 @@ def _score_unit(unit: Unit) -> Unit:
 
     study: Study = _STATE["study"]
     tasks: list[PreparedTask] = _STATE["tasks"]
+    started = time.process_time()
     base = STATIC[unit.forecaster]() if unit.forecaster in STATIC else _train(unit)
     rows = []
     for number, task in enumerate(tasks):
@@ -216,6 +218,8 @@ def _score_unit(unit: Unit) -> Unit:
             about = {"task": task.name, "family": task.family, "ragged": task.ragged}
             about |= {"forecaster": unit.forecaster, "seed": unit.seed}
             rows += [about | row for row in score_task(base, task, number, unit.forecaster not in FINAL_ONLY)]
+    spent = (time.process_time() - started) / max(len(rows), 1)
+    rows = [row | {"cpu": spent} for row in rows]
     _write(pd.DataFrame(rows), study.out / "parts" / unit.file)
     return unit
 

@@ -112,7 +112,8 @@ run_outer_loop(network, loss, config, 2, Path(sys.argv[1]), lambda done, total, 
 """
 
 
-def test_a_process_that_was_killed_is_gone_on_from_with_the_same_bits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("_", [0, *(pytest.param(i, marks=pytest.mark.soak) for i in range(1, 50))])
+def test_a_process_that_was_killed_is_gone_on_from_with_the_same_bits(tmp_path: Path, _: int) -> None:
     path = tmp_path / "checkpoint.safetensors"
     code = CHILD.format(root=str(ROOT), tests=str(ROOT / "tests"))
     moment = random.randint(4, 50)
