@@ -150,9 +150,12 @@ def _times(a: Aligned) -> FloatArray:
     seen = np.maximum(a.t_cut - a.t_start, 0.0)
     ahead = a.t - a.t_cut
     k = np.full(len(a.t), float(a.k))
+    # A support run of a single point has neither a past nor a future: 0 / 0, which `gate_inputs` makes 0.
+    with np.errstate(invalid="ignore"):
+        share, ratio = seen / (seen + ahead), np.log(ahead / (seen + 1e-3 * ahead))
     rows = [
-        seen / (seen + ahead),
-        np.log(ahead / (seen + 1e-3 * ahead)),
+        share,
+        ratio,
         (seen > 0).astype(float),
         np.log1p(k),
         1.0 / (1.0 + k),
