@@ -198,11 +198,12 @@ _STATE: dict[str, Any] = {}
 
 def _start(study: Study) -> None:
     import torch
+    from threadpoolctl import threadpool_limits
 
-    # Two processes share the cores better than two times two threads.
+    # Two processes share the cores better than two times two threads. The limits hold as long as they are kept.
     torch.set_num_threads(1)
     _STATE.clear()
-    _STATE.update(study=study, tasks=study.tasks())
+    _STATE.update(limits=threadpool_limits(1), study=study, tasks=study.tasks())
 
 
 def _score_unit(unit: Unit) -> Unit:

@@ -162,7 +162,7 @@ def run_outer_loop(
             optimiser.zero_grad()
             value = loss(step) * members
             if not torch.isfinite(value):
-                raise ModelError(f"the loss of meta-training is {float(value)} at step {step}; lower the rate")
+                raise ModelError(f"the loss of meta-training is {float(value.detach())} at step {step}; lower the rate")
             value.backward()
             nn.utils.clip_grad_norm_(parameters, members**0.5)
             optimiser.step()

@@ -28,7 +28,7 @@ def test_the_demo_prints_a_table_and_draws_a_picture(mini, good):
     assert "tiny-base, adapted to 5 completed runs of wine" in text
     assert "mean of all" in text
     assert "The 80 % interval holds" in text
-    assert len([line for line in text.splitlines() if re.match(r" *r\d", line)]) == 12
+    assert len([line for line in text.splitlines() if re.match(r" *r\d", line)]) == 15
     picture = Path("metalcx-demo.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 20_000
