@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_up import corpus
@@ -13,6 +14,7 @@ from made_up import corpus
 from metalcx.bench import _bootstrap, _score, _transfer, run_transfer
 from metalcx.errors import DataError
 from metalcx.forecasters._gate_network import GateConfig
+from metalcx.forecasters._trees import BoostedTrees
 from metalcx.transfer import PoolConfig, TrainConfig
 from metalcx.transfer import _meta_train as meta
 
@@ -133,6 +135,8 @@ def small_training(monkeypatch: pytest.MonkeyPatch) -> None:
         return config(algorithm, GateConfig(1, 8, 1), pool, replace(train, steps=4, batch=32))
 
     monkeypatch.setattr("metalcx.transfer.MetaConfig", shrunk)
+    fit = BoostedTrees.fit
+    monkeypatch.setattr(BoostedTrees, "fit", lambda data, seed: fit(data.take(np.arange(300)), seed, iterations=3))
 
 
 @pytest.mark.slow
