@@ -25,14 +25,15 @@ SCORES = ["error", "tau", "crps_final", "crps_curve", "cov50", "cov80", "cov95",
 
 
 def write_tables(out: Path, forecasters: Sequence[str], seeds: int) -> dict[str, Any]:
-    """Read all parts under `out`, write `errors.csv`, `summary.csv`, `loses.csv` and `tables.md`; the summary."""
+    """Read all parts under `out` and write the four tables, as CSV and as `tables.md`; returns the summary."""
     parts = _read(out / "parts", forecasters, seeds)
     errors = _by_task(parts)
     summary = _summary(errors)
     loses = _loses(errors)
-    for name, frame in (("errors", errors), ("summary", summary), ("loses", loses)):
+    versus = _versus(errors)
+    for name, frame in (("errors", errors), ("summary", summary), ("versus", versus), ("loses", loses)):
         _replace(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
-    _replace(out / "tables.md", _head(parts, forecasters, seeds) + _markdown(summary, loses))
+    _replace(out / "tables.md", _head(parts, forecasters, seeds) + _markdown(summary, versus, loses))
     return {"out": str(out), "forecasters": list(forecasters), "summary": summary.to_dict("records")}
 
 
@@ -89,6 +90,20 @@ def _row(name: str, wide: pd.DataFrame, own: pd.DataFrame, chosen: pd.DataFrame)
     return row
 
 
+def _versus(errors: pd.DataFrame) -> pd.DataFrame:
+    """Gain of metalcx over each other forecaster at each run's own end, on all tasks that both have."""
+    rows = []
+    for k, part in errors[errors.end == "own"].groupby("K"):
+        wide = part.pivot(index=["task", "family"], columns="forecaster", values="error")
+        for name in wide.columns.drop("metalcx") if "metalcx" in wide else ():
+            pair = wide[["metalcx", name]].dropna()
+            family = pair.index.get_level_values("family").tolist()
+            g = gain(pair["metalcx"].to_numpy(), pair[name].to_numpy(), family)
+            row = {"K": k, "over": name, "tasks": len(pair), "gain": g.value, "low": g.tasks[0], "high": g.tasks[1]}
+            rows.append(row | {"family_low": g.families[0], "family_high": g.families[1]})
+    return pd.DataFrame(rows, columns=["K", "over", "tasks", "gain", "low", "high", "family_low", "family_high"])
+
+
 def _loses(errors: pd.DataFrame) -> pd.DataFrame:
     """Each (task, K, cut) in which metalcx errs above `LOSS` times the best simple method."""
     own = errors[errors.end == "own"].drop(columns=SCORES)
@@ -119,7 +134,7 @@ def _head(parts: pd.DataFrame, forecasters: Sequence[str], seeds: int) -> str:
     )
 
 
-def _markdown(summary: pd.DataFrame, loses: pd.DataFrame) -> str:
+def _markdown(summary: pd.DataFrame, versus: pd.DataFrame, loses: pd.DataFrame) -> str:
     lines = ["# Transfer benchmark", ""]
     for (end, k), part in summary.groupby(["end", "K"]):
         where = "at each run's own last t" if end == "own" else "at the support's median last t (ragged tasks)"
@@ -160,7 +175,14 @@ def _markdown(summary: pd.DataFrame, loses: pd.DataFrame) -> str:
                 )
             )
         lines.append("")
+    if len(versus):
+        lines += ["## metalcx over each other, at each run's own last t", ""]
+        lines += [_line(["K", "over", "tasks", "gain", "over tasks", "over families"]), _line(["---"] * 6)]
+    for _, r in versus.iterrows():
+        spans = (f"[{r[a]:+.1%}, {r[b]:+.1%}]" for a, b in (("low", "high"), ("family_low", "family_high")))
+        lines.append(_line([r.K, r.over, r.tasks, f"{r.gain:+.1%}", *spans]))
     lines += [
+        "",
         "## Where it loses",
         "",
         f"{len(loses)} (task, K, cut) with an error above {LOSS} times the best simple method's.",
