@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import PaddedCurves
+from metalcx.errors import DataError
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
 from metalcx.forecasters._gate_items import Items
 from metalcx.transfer._augment import mixed, synthetic
@@ -209,6 +210,10 @@ def _gather(shards: list[dict[str, npt.NDArray[Any]]], jobs: list[_Job], config:
         count = np.concatenate([s[name] for s in shards])
         return np.repeat(np.arange(len(count)), count)
 
+    if config.with_support and not any(s["support_count"].any() for s in shards):
+        raise DataError(
+            "no source task has enough runs for a support; give larger tasks, or train without an inner loop"
+        )
     task = np.array([(job.first, job.second) for job in jobs], dtype=np.int64)
     if not config.with_support:
         return Pool(joined(""), owner("count"), task)

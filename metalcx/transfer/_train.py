@@ -38,6 +38,9 @@ class TrainConfig:
         synthetic: Share of the batch from made-up tasks.
         checkpoint_every: Steps between checkpoints.
         seed: Of weights, batches and dropout.
+
+    Raises:
+        DataError: If mixtures and made-up tasks leave nothing to measured ones.
     """
 
     steps: int = 1500
@@ -50,6 +53,12 @@ class TrainConfig:
     synthetic: float = 0.2
     checkpoint_every: int = 250
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.mixed, self.synthetic) < 0 or self.mixed + self.synthetic >= 1:
+            raise DataError(
+                f"mixed and synthetic are shares that add up to less than 1; got {self.mixed}, {self.synthetic}"
+            )
 
 
 #: Loss of one outer step, given the step's number.

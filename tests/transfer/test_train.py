@@ -15,7 +15,7 @@ import pytest
 import torch
 from made_up import SMALL, items_pool
 
-from metalcx.errors import ModelError
+from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._gate_network import GateNetwork, gate_loss
 from metalcx.transfer import Pool, TrainConfig
 from metalcx.transfer._train import STD_FLOOR, _schedule, as_tensors, episodic_loss, new_network, run_outer_loop
@@ -213,3 +213,9 @@ def test_a_new_network_standardises_features() -> None:
     assert float(network.mean[0]) == pytest.approx(7.0)
     assert float(network.std[0]) == pytest.approx(STD_FLOOR)
     np.testing.assert_allclose(network.mean[1:], data.x[:, 1:].mean(0), atol=0.5)
+
+
+@pytest.mark.parametrize(("mixed", "synthetic"), [(0.6, 0.4), (-0.1, 0.2), (0.0, 1.0)])
+def test_shares_leave_something_to_measured_tasks(mixed: float, synthetic: float) -> None:
+    with pytest.raises(DataError, match="less than 1"):
+        TrainConfig(mixed=mixed, synthetic=synthetic)
