@@ -18,7 +18,7 @@ from metalcx.errors import DataError, name_some
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FRAME_LEVELS", "LEVELS", "At", "Forecast", "Forecaster", "resolve_at"]
+__all__ = ["FRAME_LEVELS", "LEVELS", "SHARES", "At", "Forecast", "Forecaster", "resolve_at"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -30,6 +30,9 @@ At = float | npt.ArrayLike | Mapping[Any, float]
 LEVELS: FloatArray = np.array(
     [0.005, 0.01, 0.025, *(i / 20 for i in range(1, 20)), 0.975, 0.99, 0.995], dtype=np.float64
 )
+
+#: Probability for which each level stands in an integral over levels, such as the mean of a forecast.
+SHARES: FloatArray = np.diff(np.concatenate([[0.0], (LEVELS[1:] + LEVELS[:-1]) / 2, [1.0]]))
 
 #: Levels that `Forecast.to_frame` writes.
 FRAME_LEVELS = (0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975)

@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 
 from metalcx.curves import Curves
 from metalcx.curves._batch import FloatArray
-from metalcx.protocol import LEVELS, Forecast, Forecaster
+from metalcx.protocol import LEVELS, SHARES, Forecast, Forecaster
 from metalcx.transfer._tasks import Draw, PreparedTask, cut_times, draw, n_seen
 
 CUTS = (0.1, 0.2, 0.4)
@@ -23,9 +23,6 @@ CURVE_POINTS = 5
 
 #: Central intervals whose coverage is counted.
 INTERVALS = (0.5, 0.8, 0.95)
-
-#: Probability for which each level stands in an integral over levels.
-SHARES = np.diff(np.concatenate([[0.0], (LEVELS[1:] + LEVELS[:-1]) / 2, [1.0]]))
 
 Row = dict[str, Any]
 

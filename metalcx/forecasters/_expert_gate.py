@@ -18,7 +18,8 @@ from metalcx.forecasters._aligned import align
 from metalcx.forecasters._base import BaseForecaster, Support
 from metalcx.forecasters._gate_adapt import InnerLoop, adapted
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, gate_inputs
-from metalcx.forecasters._gate_network import MEDIAN, SHARES, GateConfig, GateNetwork
+from metalcx.forecasters._gate_network import MEDIAN, GateConfig, GateNetwork
+from metalcx.protocol import SHARES
 
 #: Prefix of learned rates among a model's tensors.
 RATE = "rate."

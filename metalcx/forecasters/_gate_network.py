@@ -14,13 +14,10 @@ from torch.nn.functional import softplus
 
 from metalcx.errors import DataError
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
-from metalcx.protocol import LEVELS
+from metalcx.protocol import LEVELS, SHARES
 
 MEDIAN = int(np.flatnonzero(LEVELS == 0.5)[0])
 N_OUTPUTS = len(GATED) + 2 + len(LEVELS) - 1
-
-#: Share of probability that each level stands for: the mean of a forecast is its quantiles weighted so.
-SHARES = np.diff(np.concatenate([[0.0], (LEVELS[1:] + LEVELS[:-1]) / 2, [1.0]]))
 
 
 @dataclass(frozen=True)
