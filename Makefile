@@ -4,8 +4,10 @@
 export PYTHON TORCH_INDEX
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+# Written after the hosts were installed; a newer list has them installed again.
+HOSTS := .venv/.metalcx-hosts
 
-.PHONY: help setup demo test test-slow soak lint format types wheel clean
+.PHONY: help setup hosts demo test test-slow soak lint format types wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -14,13 +16,18 @@ help: ## this list
 setup: ## make .venv and install
 	@./.ci/setup
 
+hosts: setup ## install the hosts and engines of the slow tests
+	@test $(HOSTS) -nt requirements/hosts.txt || { \
+	    $(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	        -c requirements/lock.txt -c requirements/torch.txt -r requirements/hosts.txt && touch $(HOSTS); }
+
 demo: setup ## adapt to a new dataset from five curves and forecast the rest
 	@$(BIN)/metalcx demo
 
 test: setup ## the tests that need no network, no GPU and no long time
 	$(PYTEST)
 
-test-slow: setup ## real hosts, engines, long fits
+test-slow: hosts ## real hosts, engines, long fits
 	$(PYTEST) -m "slow and not network"
 
 soak: setup ## long faults and load, run by hand
