@@ -7,6 +7,8 @@ from metalcx.corpora._duplicates import duplicated as duplicated
 from metalcx.corpora._duplicates import first_of_identical as first_of_identical
 from metalcx.corpora._format import FORMAT as FORMAT
 from metalcx.corpora._points import Points as Points
+from metalcx.corpora._read_table import curves_of_tables as curves_of_tables
+from metalcx.corpora._read_table import read_table as read_table
 from metalcx.corpora._registry import CorpusInfo as CorpusInfo
 from metalcx.corpora._registry import find_corpus as find_corpus
 from metalcx.corpora._registry import list_corpora as list_corpora
@@ -43,6 +45,7 @@ __all__ = [
     "all_tasks",
     "check_no_leak",
     "check_no_shared_group",
+    "curves_of_tables",
     "duplicated",
     "families",
     "family_folds",
@@ -53,6 +56,7 @@ __all__ = [
     "list_corpora",
     "open_corpus",
     "read_checksums",
+    "read_table",
     "split_by_family",
     "split_groups",
     "validate",

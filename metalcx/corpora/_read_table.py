@@ -1,0 +1,121 @@
+"""Tables that people hand in: CSV or Parquet. Every mistake names the file and the mend."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from metalcx.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from metalcx.curves import Curves, Metric
+
+_PARQUET = b"PAR1"
+
+#: Columns that are names, whatever they look like: run 007 is not run 7, and a run may be called NA.
+_NAMES = ("run", "task")
+_BLANK = ["", "nan", "NaN", "NAN", "-nan", "-NaN", "null", "NULL", "None", "NA", "N/A", "n/a", "<NA>", "#N/A"]
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A CSV or Parquet file, told apart by content; columns ``run`` and ``task`` of a CSV as the text that they are.
+
+    Raises:
+        DataError: If it is missing, empty, unreadable, or neither.
+    """
+    head = _head(path)
+    if not head:
+        raise DataError(f"{path}: the file is empty; give at least a header and one row, as in run,t,value")
+    if head.startswith(_PARQUET):
+        return _read_parquet(path)
+    if b"\0" in head or path.suffix.lower() in (".parquet", ".pq"):
+        raise DataError(f"{path}: is neither CSV nor a whole Parquet file; write it again as one of them")
+    return _read_csv(path)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(8192)
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file; give the path of a CSV or Parquet file") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder; give a CSV or Parquet file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a file that you may read") from None
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        first = str(error).splitlines()[0][:100]
+        raise DataError(f"{path}: is no whole Parquet file ({first}); write it again") from None
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    def read(**options: Any) -> pd.DataFrame:
+        frame: pd.DataFrame = pd.read_csv(path, encoding="utf-8-sig", index_col=False, skipinitialspace=True, **options)
+        return frame
+
+    try:
+        columns = [str(c) for c in read(nrows=0).columns]
+        # An empty run or task is still missing; every other spelling of a name stands.
+        blank = {c: [""] if c in _NAMES else _BLANK for c in columns}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return read(dtype=dict.fromkeys(_NAMES, str), keep_default_na=False, na_values=blank)
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: is not text in UTF-8; save the table as CSV in UTF-8, or as Parquet") from None
+    except pd.errors.ParserWarning:
+        raise DataError(f"{path}: rows have more fields than the header; write one field for each column") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise DataError(f"{path}: is no CSV table ({' '.join(str(error).split())[:120]}); mend that row") from None
+
+
+def curves_of_tables(
+    frame: pd.DataFrame,
+    metric: Metric,
+    known: pd.DataFrame | None = None,
+    horizon: float | None = None,
+    metrics: Iterable[Metric] = (),
+    source: str = "curves",
+    runs: str = "runs",
+) -> Curves:
+    """`Curves.from_frame` of tables that came from files named `source` and `runs`; ids may differ in type.
+
+    Raises:
+        DataError: Names the file, the column, up to five offending runs, and the mend.
+    """
+    from metalcx.curves import Curves
+
+    if known is not None and "run" in known.columns and "run" in frame.columns:
+        known = known.assign(run=_like(known["run"], frame["run"]))
+    try:
+        return Curves.from_frame(frame, metric, known, horizon, metrics, source)
+    except DataError as error:
+        # Curves know no files: what they say of the second table begins with its role.
+        text = str(error)
+        raise DataError(f"{runs}{text.removeprefix('runs')}" if text.startswith("runs:") else text) from None
+
+
+def _like(ids: pd.Series[Any], wanted: pd.Series[Any]) -> pd.Series[Any]:
+    """`ids` in the type of `wanted`, since one table may be CSV (text) and the other Parquet (numbers)."""
+    import pandas as pd
+    from pandas.api.types import is_numeric_dtype
+
+    if is_numeric_dtype(ids.dtype) and not is_numeric_dtype(wanted.dtype):
+        return ids.astype(str)
+    if is_numeric_dtype(wanted.dtype) and not is_numeric_dtype(ids.dtype):
+        numbers = pd.to_numeric(ids, errors="coerce")
+        return ids if numbers.isna().any() else numbers
+    return ids
