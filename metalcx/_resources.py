@@ -14,6 +14,8 @@ Kind = Literal["datasets", "pretrained"]
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "_bundled"
 _CHECKOUT = _PACKAGE.parent
+# Beside the corpora stand cards of those that do not come with metalcx.
+_CARDS = "cards"
 
 
 def _root(kind: Kind) -> Path | None:
@@ -29,7 +31,7 @@ def bundled_names(kind: Kind) -> list[str]:
     """Names of the corpora (``datasets``) or models (``pretrained``) that come with metalcx, sorted."""
     root = _root(kind)
     folders = [] if root is None else [path.name for path in root.iterdir() if path.is_dir()]
-    return sorted(name for name in folders if not name.startswith((".", "_")))
+    return sorted(name for name in folders if not name.startswith((".", "_")) and name != _CARDS)
 
 
 def bundled(kind: Kind, name: str) -> Path | None:

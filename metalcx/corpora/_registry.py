@@ -11,7 +11,7 @@ from typing import Any
 from metalcx._resources import bundled, bundled_names
 from metalcx.corpora._checksums import read_checksums
 from metalcx.corpora._corpus import Corpus, read_manifest
-from metalcx.corpora._format import MANIFEST
+from metalcx.corpora._format import FILES, MANIFEST
 from metalcx.corpora._swap import readable
 from metalcx.errors import CorpusError, name_some
 
@@ -35,6 +35,7 @@ class CorpusInfo:
         n_points: Points.
         checksums: File -> sha256 as its `CHECKSUMS` states them; empty where none are stated.
         problem: Why it cannot be used, or None.
+        n_bytes: Size of its files on disk.
     """
 
     name: str
@@ -49,6 +50,7 @@ class CorpusInfo:
     n_points: int = 0
     checksums: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
+    n_bytes: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -106,7 +108,7 @@ def _info(name: str, path: Path, origin: str) -> CorpusInfo:
     try:
         said = read_manifest(folder)
     except CorpusError as error:
-        return CorpusInfo(name, path, origin, problem=str(error))
+        return CorpusInfo(name, path, origin, problem=str(error), n_bytes=disk_size(folder))
     return CorpusInfo(
         name,
         path,
@@ -119,4 +121,10 @@ def _info(name: str, path: Path, origin: str) -> CorpusInfo:
         said.n_runs,
         said.n_points,
         read_checksums(folder),
+        n_bytes=disk_size(folder),
     )
+
+
+def disk_size(folder: Path) -> int:
+    """Bytes of the files of a corpus folder."""
+    return sum((folder / name).stat().st_size for name in FILES if (folder / name).is_file())
