@@ -28,12 +28,12 @@ from metalcx.corpora._format import (
     Column,
     loads,
 )
-from metalcx.corpora._graph import graph_problem
 from metalcx.corpora._points import Points
 from metalcx.corpora._report import Findings, Report
 from metalcx.corpora._swap import readable
 from metalcx.corpora._table import strings
 from metalcx.errors import CorpusError
+from metalcx.graphs import graph_problem
 
 if TYPE_CHECKING:
     import pyarrow as pa

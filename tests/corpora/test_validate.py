@@ -6,10 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from metalcx.corpora import Corpus, validate, write_checksums
-from metalcx.corpora._graph import graph_problem
 from metalcx.errors import CorpusError
 
-from .conftest import GRAPH, write_tiny
+from .conftest import write_tiny
 
 # Rows of curves.parquet: runs 0 to 3 have 5, 6, 7, 8 points, and so have runs 4 to 7; runs 1 (rows 5 to 10)
 # and 5 (rows 31 to 36) diverged.
@@ -270,32 +269,3 @@ def test_checksums_are_held_where_there_are_any(folder):
     pq.write_table(table, folder / "runs.parquet", compression="none")
     problem = only_problem(folder)
     assert (problem.file, "sha256" in problem.message) == ("runs.parquet", True)
-
-
-def graph(ops, edges):
-    return {"nodes": [{"op": op} for op in ops], "edges": edges}
-
-
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        ([], "is not"),
-        (graph(["input", "output", "output"], []), "2 nodes with op output"),
-        (graph(["conv", "output"], [[0, 1]]), "0 with op input"),
-        (graph(["input", "zero", "output"], [[0, 1], [1, 2]]), "leave none and zero out"),
-        (graph(["input", None, "output"], [[0, 1], [1, 2]]), "name an operation"),
-        (graph(["input", "a", "b", "output"], [[0, 1], [1, 2], [2, 1], [2, 3]]), "cycle"),
-        (graph(["input", "a", "output"], [[0, 1], [1, 1], [1, 2]]), "cycle"),
-        (graph(["input", "a", "output"], [[0, 2], [0, 1]]), "node 1 (a) is on no path"),
-        (graph(["input", "output"], [[0, 2]]), "no pair of node numbers"),
-        (graph(["input", "output"], [[0, True]]), "no pair of node numbers"),
-    ],
-)
-def test_graphs_that_are_none(found, message):
-    assert message in graph_problem(found)
-
-
-def test_graphs_that_are_some():
-    assert graph_problem(json.loads(GRAPH)) is None
-    assert graph_problem(graph(["input", "output"], [])) is None
-    assert graph_problem(graph(["output", "add", "input", "input"], [[2, 1], [3, 1], [1, 0]])) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 # Operations that do nothing are left out of the graph; the source string keeps them.
@@ -9,7 +10,14 @@ ABSENT = ("none", "zero")
 
 
 def graph_problem(graph: Any) -> str | None:
-    """What is wrong with a parsed graph, or None: a DAG with one output, inputs, and no node off every path."""
+    """What is wrong with a parsed graph, or None: a DAG with one output, inputs, and no node off every path.
+
+    Args:
+        graph: Anything; what is asked for is ``{"nodes": [{"op": ..., ...}, ...], "edges": [[source, target], ...]}``.
+
+    Returns:
+        The rest of a sentence that starts with "the graph", or None.
+    """
     if (
         not isinstance(graph, dict)
         or not isinstance(graph.get("nodes"), list)
@@ -34,36 +42,42 @@ def _is_edge(edge: Any, n: int) -> bool:
 
 
 def _order_problem(ops: list[str], edges: list[list[int]]) -> str | None:
-    after: list[list[int]] = [[] for _ in ops]
-    before: list[list[int]] = [[] for _ in ops]
-    for source, target in edges:
-        after[source].append(target)
-        before[target].append(source)
-    if not _is_acyclic(after, before):
+    before, after = neighbours(len(ops), edges)
+    if len(topological_order(before, after)) < len(ops):
         return "has a cycle; a graph is acyclic"
-    fed = _reach([i for i, op in enumerate(ops) if op == "input"], after)
-    used = _reach([ops.index("output")], before)
+    fed = reach([i for i, op in enumerate(ops) if op == "input"], after)
+    used = reach([ops.index("output")], before)
     off = [i for i, op in enumerate(ops) if op not in ("input", "output") and (i not in fed or i not in used)]
     return f"node {off[0]} ({ops[off[0]]}) is on no path from an input to the output; leave it out" if off else None
 
 
-def _is_acyclic(after: list[list[int]], before: list[list[int]]) -> bool:
+def neighbours(n: int, edges: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[list[int]]]:
+    """Sources and targets of every node, in the order of the edges."""
+    before: list[list[int]] = [[] for _ in range(n)]
+    after: list[list[int]] = [[] for _ in range(n)]
+    for source, target in edges:
+        after[source].append(target)
+        before[target].append(source)
+    return before, after
+
+
+def topological_order(before: list[list[int]], after: list[list[int]]) -> list[int]:
+    """Nodes, each after its sources; nodes on a cycle and behind one are missing."""
     waiting = [len(sources) for sources in before]
-    ready = [i for i, count in enumerate(waiting) if not count]
-    done = 0
-    while ready:
-        done += 1
-        for target in after[ready.pop()]:
+    order = [i for i, count in enumerate(waiting) if not count]
+    for node in order:  # grows while it is walked
+        for target in after[node]:
             waiting[target] -= 1
             if not waiting[target]:
-                ready.append(target)
-    return done == len(after)
+                order.append(target)
+    return order
 
 
-def _reach(start: list[int], neighbours: list[list[int]]) -> set[int]:
+def reach(start: list[int], steps: list[list[int]]) -> set[int]:
+    """Nodes that can be come to from `start`, itself included."""
     seen, todo = set(start), list(start)
     while todo:
-        new = [i for i in neighbours[todo.pop()] if i not in seen]
+        new = [i for i in steps[todo.pop()] if i not in seen]
         seen.update(new)
         todo += new
     return seen
