@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = path.expanduser().resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path):
+    with locked(path):
         _recover(path)
         # Not mkdtemp: its folders are private to their owner, and this one is going to be the corpus.
         fresh = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"
@@ -49,7 +49,7 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield fresh
             for file in fresh.iterdir():
-                _flush(file)
+                flush(file)
             _swap(fresh, path)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -65,7 +65,7 @@ def _swap(fresh: Path, path: Path) -> None:
         if old.is_dir() and not path.exists():
             os.rename(old, path)
         raise
-    _flush(path.parent)
+    flush(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -83,8 +83,8 @@ def _escape(name: str) -> str:
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
-def _flush(path: Path) -> None:
-    """To the disk itself, so that a power cut after the swap finds whole files."""
+def flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk itself, so that a power cut finds them whole."""
     if os.name != "posix":
         return
     handle = os.open(path, os.O_RDONLY)
@@ -95,7 +95,12 @@ def _flush(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path, what: str = "this corpus") -> Iterator[None]:
+    """Keep every other process out that would write to `path`, a resolved path whose parent is there.
+
+    Raises:
+        CorpusError: If another process is writing `what`, as the message calls it.
+    """
     try:
         import fcntl
     except ImportError:  # Windows refuses to rename what is open, which serves the same end
@@ -108,7 +113,7 @@ def _locked(path: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.close()
-            raise CorpusError(f"{path}: another process is writing this corpus; wait for it, or end it") from None
+            raise CorpusError(f"{path}: another process is writing {what}; wait for it, or end it") from None
         except OSError:  # a file system without locks
             break
         # The owner before us may have removed the file between our `open` and our lock: then it guards nothing.
