@@ -37,7 +37,7 @@ def card(known: KnownCorpus) -> str:
         f"# {known.name}: {known.title}\n",
         _WRITTEN,
         f"{known.holds}.\n",
-        *(f"- **{word}:** {said}" for word, said in known.facts().items()),
+        *(f"- **{word}:** {said}" for word, said in known.facts(Path("DIR")).items()),
         *([f"\n{known.note}"] if known.note else []),
         "\n## Files\n",
         "| file | bytes | checksum | address |",

@@ -64,6 +64,7 @@ class KnownCorpus:
         home: Page of its authors.
         files: What is fetched.
         format: What ``metalcx corpus import`` calls its layout; None where nothing reads it.
+        source: What the importer is given, relative to the folder of the files.
         note: What else is to be known.
     """
 
@@ -78,6 +79,7 @@ class KnownCorpus:
     home: str
     files: tuple[KnownFile, ...] = field(repr=False)
     format: str | None = None
+    source: str = ""
     note: str = ""
 
     @property
@@ -91,8 +93,12 @@ class KnownCorpus:
         sizes = [file.size for file in self.files]
         return None if None in sizes else sum(filter(None, sizes))
 
-    def facts(self) -> dict[str, str]:
-        """What cards and the command `show` say of it beside what it holds, in order."""
+    def import_command(self, folder: Path) -> str | None:
+        """The command that makes a corpus of the files in `folder`; None where nothing reads them."""
+        return self.format and f"metalcx corpus import {self.format} {folder / self.source} {self.name}"
+
+    def facts(self, folder: Path) -> dict[str, str]:
+        """What cards and the command `show` say of it beside what it holds, in order; `folder` holds its files."""
         return {
             "time unit": self.time_unit,
             "licence": self.licence,
@@ -101,7 +107,7 @@ class KnownCorpus:
             "role for metalcx": f"{self.role}: {ROLES[self.role]}",
             "home": self.home,
             "get it": "by hand, from the address below" if self.by_hand else f"metalcx corpus fetch {self.name}",
-            "import it": f"metalcx corpus import {self.format}" if self.format else "nothing in metalcx reads it yet",
+            "import it": self.import_command(folder) or "nothing in metalcx reads it yet",
         }
 
     def to_dict(self) -> dict[str, Any]:
