@@ -73,6 +73,7 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
             "forecast",
             "corpus list",
             "corpus show",
+            "corpus fetch",
             "corpus validate",
             "bench transfer",
             "models list",
