@@ -1,0 +1,1 @@
+"""Trains many small networks on many small datasets and writes what happened as a corpus."""
