@@ -50,7 +50,18 @@ FORBIDDEN = {
 }
 
 # Imported where present, named in an error where not.
-OPTIONAL = {"learn2learn", "optuna", "ray", "lightning", "transformers", "keras", "tensorboard", "wandb", "mlflow"}
+OPTIONAL = {
+    "learn2learn",
+    "optuna",
+    "ray",
+    "lightning",
+    "transformers",
+    "keras",
+    "tensorboard",
+    "wandb",
+    "mlflow",
+    "yaml",
+}
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "linear_operator": "gpytorch", "dateutil": "pandas", "click": "typer"}
 
 

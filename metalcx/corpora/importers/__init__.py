@@ -8,12 +8,13 @@ from metalcx.corpora.importers._base import Importer as Importer
 from metalcx.corpora.importers._base import ImportOptions as ImportOptions
 from metalcx.corpora.importers._base import ImportReport as ImportReport
 from metalcx.corpora.importers._base import write_imported
+from metalcx.corpora.importers._people import PEOPLE
 from metalcx.errors import DataError, name_some
 
 __all__ = ["IMPORTERS", "ImportOptions", "ImportReport", "Importer", "import_corpus"]
 
 #: Format -> importer. Each importer's module loads what is heavy only when it reads.
-IMPORTERS: dict[str, Importer] = {}
+IMPORTERS: dict[str, Importer] = {**PEOPLE}
 
 
 def import_corpus(format: str, src: str | Path, dst: str | Path, options: ImportOptions | None = None) -> ImportReport:

@@ -1,0 +1,74 @@
+"""Event files of TensorBoard, record by record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from metalcx.errors import DataError, MissingDependencyError
+
+
+class DamagedFileError(DataError):
+    """An event file that breaks off in its middle."""
+
+
+def events(path: Path) -> Iterator[Any]:
+    """The events of a file. A last record that is not whole, as of a log that is being written, is left out.
+
+    TensorBoard's own loaders also end quietly at a record whose checksum is wrong, which hides what follows it; here
+    that is an error.
+
+    Raises:
+        DamagedFileError: Names the file and the record.
+        MissingDependencyError: Without tensorboard.
+    """
+    try:
+        from tensorboard.compat.proto import event_pb2
+        from tensorboard.compat.tensorflow_stub import errors, pywrap_tensorflow
+    except ImportError:
+        raise MissingDependencyError(
+            'reading event files needs tensorboard; run pip install "metalcx[tensorboard]"'
+        ) from None
+    reader, record = pywrap_tensorflow.PyRecordReader_New(str(path)), 0
+    while True:
+        try:
+            reader.GetNext()
+            yield event_pb2.Event.FromString(reader.record())
+        except errors.OutOfRangeError:
+            return
+        except errors.DataLossError as error:
+            if "truncated" in str(error):
+                return
+            raise DamagedFileError(f"{path.name} is damaged after {record} records") from None
+        record += 1
+
+
+def scalar_tag(value: Any) -> str | None:
+    """The tag of a summary value that is one number, else None."""
+    kind = value.WhichOneof("value")
+    if kind == "simple_value":
+        return str(value.tag)
+    if kind != "tensor" or any(d.size != 1 for d in value.tensor.tensor_shape.dim) or value.tensor.string_val:
+        return None
+    return str(value.tag or value.node_name)
+
+
+def scalar_value(value: Any) -> float:
+    """The number in a summary value that has one."""
+    if value.WhichOneof("value") == "simple_value":
+        return float(value.simple_value)
+    from tensorboard.util import tensor_util
+
+    return float(tensor_util.make_ndarray(value.tensor).reshape(-1)[0])
+
+
+def hyperparameters(value: Any) -> dict[str, object]:
+    """The configuration that the hparams plugin stored with a summary value; empty where it stored none."""
+    if value.metadata.plugin_data.plugin_name != "hparams":
+        return {}
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    stored = plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+    found = stored.session_start_info.hparams
+    return {name: getattr(v, kind) for name, v in found.items() if (kind := v.WhichOneof("kind")) != "null_value"}
