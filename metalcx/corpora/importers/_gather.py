@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metalcx.corpora.importers._base import Imported, ImportedTask, ImportOptions
-from metalcx.curves import Curves
+from metalcx.curves import Curves, Metric
 from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Part:
 def gather(
     src: Path,
     parts: Sequence[Part],
+    metrics: tuple[Metric, ...],
     options: ImportOptions,
     time_unit: str,
     architectures: Iterable[Mapping[str, Any]] = (),
@@ -43,7 +44,7 @@ def gather(
     return Imported(
         name=name,
         time_unit=time_unit,
-        metrics=parts[0].curves.metrics if parts else (),
+        metrics=metrics,
         licence=UNSTATED,
         citation=UNSTATED,
         redistributable=False,

@@ -100,7 +100,7 @@ def from_runs(
     ]
     for part in parts:
         refuse_outside(part.curves, str(src))
-    return gather(src, parts, options, time_unit)
+    return gather(src, parts, metrics, options, time_unit)
 
 
 def declared(options: ImportOptions, format: str) -> tuple[Metric, ...]:

@@ -46,7 +46,7 @@ def read_csv(src: Path, options: ImportOptions, tally: Tally) -> Imported:
         for task, rows, config in _tasks(frame, known, options, curves)
     ]
     parts, architectures = _with_architectures(parts)
-    return gather(src, parts, options, unit, architectures)
+    return gather(src, parts, declared(options, "csv"), options, unit, architectures)
 
 
 def read_wide_csv(src: Path, options: ImportOptions, tally: Tally) -> Imported:
@@ -74,7 +74,7 @@ def read_wide_csv(src: Path, options: ImportOptions, tally: Tally) -> Imported:
     frame = melt(table.set_index("run")[times], str(src))
     unit = options.time or "epoch"
     parts, architectures = _with_architectures([Part(None, _finished(frame, known, options, tally, src, src, unit))])
-    return gather(src, parts, options, unit, architectures)
+    return gather(src, parts, declared(options, "wide-csv"), options, unit, architectures)
 
 
 def _is_number(name: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -69,9 +70,10 @@ def _folders(src: Path) -> dict[Path, list[Path]]:
     return {folder: sorted(found[folder], key=_begun) for folder in sorted(found)}
 
 
-def _begun(path: Path) -> tuple[float, str]:
-    stamp = path.name.partition("tfevents.")[2].split(".")[0]
-    return float(stamp) if stamp.isdigit() else 0.0, path.name
+def _begun(path: Path) -> list[tuple[int, str]]:
+    """Sorts ``tfevents.<time>.<host>.<process>.<count>`` by its numbers: file 9 of a second comes before file 10."""
+    words = re.split(r"(\d+)", path.name.partition("tfevents.")[2])
+    return [(int(word), "") if word.isdigit() else (-1, word) for word in words]
 
 
 def _home(src: Path, folder: Path) -> tuple[str, str]:
