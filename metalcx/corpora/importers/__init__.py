@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from metalcx.corpora.importers import _baker, _lcbench, _lcdb, _lemur, _nas_bench_201, _nas_bench_nlp, _taskset
 from metalcx.corpora.importers._base import Importer as Importer
 from metalcx.corpora.importers._base import ImportOptions as ImportOptions
 from metalcx.corpora.importers._base import ImportReport as ImportReport
@@ -14,7 +15,16 @@ from metalcx.errors import DataError, name_some
 __all__ = ["IMPORTERS", "ImportOptions", "ImportReport", "Importer", "import_corpus"]
 
 #: Format -> importer. Each importer's module loads what is heavy only when it reads.
-IMPORTERS: dict[str, Importer] = {**PEOPLE}
+IMPORTERS: dict[str, Importer] = {
+    **PEOPLE,
+    "baker": _baker.read,
+    "lcbench": _lcbench.read,
+    "lcdb": _lcdb.read,
+    "lemur": _lemur.read,
+    "nas-bench-201": _nas_bench_201.read,
+    "nas-bench-nlp": _nas_bench_nlp.read,
+    "taskset": _taskset.read,
+}
 
 
 def import_corpus(format: str, src: str | Path, dst: str | Path, options: ImportOptions | None = None) -> ImportReport:
