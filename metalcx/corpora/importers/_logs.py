@@ -156,14 +156,15 @@ def _settled(run: LoggedRun, name: str, series: Series, tally: Tally) -> pd.Data
 def _cut(run: LoggedRun, points: pd.DataFrame, primary: str, y: pd.Series[float], tally: Tally) -> _Trace:
     """End the run in one inf where `y`, the measurements of its primary metric, is first not finite."""
     broken = y[~(y.abs() <= _SINGLE)]
-    others = [c for c in points.columns if c != primary]
-    infinite = ~(points[others].abs() <= _SINGLE) & points[others].notna()
-    for name in infinite.columns[infinite.any()]:
-        tally.skip(f"{run.name}: {int(infinite[name].sum())} of {name!r}", "infinite values of a further metric")
-    points[others] = points[others].mask(infinite)
     if len(broken):
         points = points[points.index <= broken.index[0]].copy()
         points.loc[broken.index[0], primary] = -np.inf if broken.iloc[0] < 0 else np.inf
+    others = [c for c in points.columns if c != primary]
+    infinite = ~(points[others].abs() <= _SINGLE) & points[others].notna()
+    for name, count in infinite[~points.index.isin(broken.index)].sum().items():
+        if count:
+            tally.skip(f"{run.name}: {count} of {name!r}", "infinite values of a further metric")
+    points[others] = points[others].mask(infinite)
     measured = points.drop(columns="seconds", errors="ignore").notna().any(axis=1)
     return _Trace(run, points[measured], bool(len(broken)))
 
