@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from metalcx.corpora.importers._pickle_machine import Limits, Machine
+from metalcx.corpora.importers._pickle_limits import Limits
+from metalcx.corpora.importers._pickle_machine import Machine
 from metalcx.corpora.importers._pickle_names import RefusedError
 from metalcx.corpora.importers._torch_files import MAGIC, read_legacy, read_zip
 from metalcx.errors import DataError

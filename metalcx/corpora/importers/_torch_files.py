@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from metalcx.corpora.importers._pickle_machine import Limits, Machine
+from metalcx.corpora.importers._pickle_limits import Bounded, Limits
+from metalcx.corpora.importers._pickle_machine import Machine
 from metalcx.corpora.importers._pickle_names import Arguments, Name, RefusedError, Storage, fill, sizes
 
 #: First value of the older format, and the only version of it.
@@ -112,13 +113,13 @@ def read_legacy(stream: BinaryIO, limits: Limits) -> Any:
     keys = Machine(limits=limits).run(stream)
     if not isinstance(keys, list) or set(map(str, keys)) != set(tensors.storages):
         raise RefusedError("its list of storages is not that of its tensors")
-    tensors.fill(_in_order(stream, keys, tensors.storages))
+    tensors.fill(_in_order(Bounded(stream, limits.text), keys, tensors.storages))
     if stream.read(1):
         raise RefusedError("there is more after its end")
     return value
 
 
-def _in_order(stream: BinaryIO, keys: list[Any], storages: dict[str, Storage]) -> Callable[[Storage, int], bytes]:
+def _in_order(stream: Bounded, keys: list[Any], storages: dict[str, Storage]) -> Callable[[Storage, int], bytes]:
     """Storages stand one after another, each after the count of its numbers."""
     data = {}
     for key in map(str, keys):

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from metalcx.corpora.importers._pickle_machine import Limits
+from metalcx.corpora.importers._pickle_limits import Limits
 from metalcx.corpora.importers._restricted import load_plain
 from metalcx.errors import DataError
 
