@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
-import re
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -106,27 +106,23 @@ def _copy(place: Path, copy: Path) -> Path:
 
 
 def _client(uri: str, src: Path) -> Any:
-    try:
-        from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-    except ImportError:
-        raise _missing() from None
+    # MLflow does without SQLAlchemy until it meets a database, and then speaks of something else.
+    needed = ["mlflow", *["alembic", "sqlalchemy"] * uri.startswith("sqlite")]
+    if any(importlib.util.find_spec(name) is None for name in needed):
+        raise MissingDependencyError('reading MLflow stores needs mlflow; run pip install "metalcx[mlflow]"')
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
     try:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
-    except ImportError:
-        raise _missing() from None
     except MlflowException as error:
         raise DataError(f"{src}: MLflow cannot open it ({_line(error)}); mend it with MLflow's own tools") from None
     return client
 
 
-def _missing() -> MissingDependencyError:
-    return MissingDependencyError('reading MLflow stores needs mlflow; run pip install "metalcx[mlflow]"')
-
-
 def _line(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(error))[:160]
+    return " ".join(str(error).split())[:160]
 
 
 def _runs(client: Any, metrics: list[str], time: str, src: Path, tasks: bool) -> Iterator[LoggedRun]:

@@ -271,9 +271,10 @@ def test_mlflow_uris_and_what_is_no_store(mlflow_store: Path, monkeypatch: pytes
     other.write_text("no database")
     with pytest.raises(DataError, match=r"other\.db: is no SQLite database"):
         names(str(other))
-    monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "metalcx\[mlflow\]"'):
-        names(str(mlflow_store))
+    for name in ("sqlalchemy", "mlflow"):
+        monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(MissingDependencyError, match=r'pip install "metalcx\[mlflow\]"'):
+            names(str(mlflow_store))
 
 
 @pytest.mark.parametrize("mlflow_store", ["file"], indirect=True)
