@@ -132,17 +132,29 @@ def _connected(engine: str, workers: int | None) -> Iterator[Any]:
 
 def _connect(ray: Any, engine: str, workers: int | None) -> None:
     # A local Ray is one of our own even where RAY_ADDRESS names another.
-    options = {"address": "local", "num_cpus": workers} if engine == "ray" else {"address": engine}
-    quiet = {} if "://" in engine else {"include_dashboard": False}
+    options: dict[str, Any] = {"address": "local", "num_cpus": workers} if engine == "ray" else {"address": engine}
+    if "://" not in engine:
+        options["include_dashboard"] = False
     try:
         _knock(engine)
         with _signals_kept():
-            ray.init(**options, **quiet, log_to_driver=False, logging_level=logging.ERROR)
+            _init(ray, **options, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, OverflowError, RuntimeError, ValueError) as error:
         raise DataError(
             f"engine {engine!r}: no connection to that Ray ({_last_line(error)}); see that it runs, under this address "
             "and with the same version of Ray"
         ) from error
+
+
+def _init(ray: Any, **options: Any) -> None:
+    """Connect. Clusters fork a process for each ``ray://`` client; now and then it hangs, so that is tried thrice."""
+    for _ in range(2):
+        try:
+            ray.init(**options)
+        except ConnectionAbortedError:
+            continue
+        return
+    ray.init(**options)
 
 
 def _knock(engine: str) -> None:

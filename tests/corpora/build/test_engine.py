@@ -13,6 +13,7 @@ import textwrap
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
@@ -25,6 +26,7 @@ from threadpoolctl import threadpool_info
 
 from metalcx.corpora.build._engine import Arrays, Piece, read_piece, run_pieces
 from metalcx.corpora.build._pieces import write_piece
+from metalcx.corpora.build._ray import _init
 from metalcx.errors import CorpusError, DataError, MetalcxError, MissingDependencyError
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -332,3 +334,17 @@ def test_a_handler_of_the_program_is_left_in_place(tmp_path: Path) -> None:
         signal.signal(signal.SIGTERM, before)
     assert caught == [1, 1]
     assert len(names(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(("refusals", "works"), [(0, True), (2, True), (3, False)])
+def test_a_client_whose_process_hangs_on_the_cluster_is_tried_again(refusals: int, works: bool) -> None:
+    calls = []
+
+    def init(**options: object) -> None:
+        calls.append(options)
+        if len(calls) <= refusals:
+            raise ConnectionAbortedError("Starting Ray client server failed")
+
+    with contextlib.nullcontext() if works else pytest.raises(ConnectionAbortedError):
+        _init(SimpleNamespace(init=init), address="ray://host:1")
+    assert calls == [{"address": "ray://host:1"}] * min(refusals + 1, 3)
