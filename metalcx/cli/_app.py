@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from metalcx import __version__
-from metalcx.cli import _adapt, _bench, _corpus, _demo, _fetch, _forecast, _import, _models, _train
+from metalcx.cli import _adapt, _bench, _build, _corpus, _demo, _fetch, _forecast, _import, _models, _train
 from metalcx.cli._group import OneLineErrors
 
 # Plain help: rich would triple the time that `--help` takes.
@@ -71,11 +71,12 @@ app.callback(
 )(_root)
 
 _add(app, "demo", _demo.demo, "metalcx demo --support 10")
-_corpora = _room("corpus", "Corpora of learning curves: list, show and validate them.")
+_corpora = _room("corpus", "Corpora of learning curves: find, fetch, import, build and validate them.")
 _add(_corpora, "list", _corpus.list_, "METALCX_DATA=~/curves metalcx corpus list")
 _add(_corpora, "show", _corpus.show, "metalcx corpus show sklearn-mini")
 _add(_corpora, "fetch", _fetch.fetch, "metalcx corpus fetch baker2018 --to baker2018-raw")
 _add(_corpora, "import", _import.import_, "metalcx corpus import lcbench data_2k_lw.json lcbench")
+_add(_corpora, "build", _build.build, "metalcx corpus build smallnets my-smallnets --engine ray")
 _add(_corpora, "validate", _corpus.validate, "metalcx corpus validate my-corpus")
 _add(
     app,

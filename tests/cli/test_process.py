@@ -74,6 +74,8 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
             "corpus list",
             "corpus show",
             "corpus fetch",
+            "corpus import",
+            "corpus build",
             "corpus validate",
             "bench transfer",
             "models list",
