@@ -51,7 +51,7 @@ class Recipe:
         target: Share of tasks whose runs stop at a score that four in ten of them reach.
         loss: Share of tasks whose primary metric is the validation loss; for the others it is accuracy or R2.
         redistributable: Whether what is learned from the corpus may ship.
-        seed: Of everything that is drawn.
+        seed: Of everything that is drawn, from 0.
     """
 
     name: str
@@ -76,8 +76,11 @@ class Recipe:
                 "epochs are two numbers from 2, the smaller first, max_steps is no less than they, repeat is 2 or "
                 f"more; got epochs={list(self.epochs)}, max_steps={self.max_steps}, repeat={self.repeat}"
             )
-        if min(self.patience, self.target, self.loss) < 0 or self.patience + self.target > 1 or self.loss > 1:
+        # Written so that NaN, which TOML has, is refused.
+        if not all(0 <= share <= 1 for share in (self.patience, self.target, self.loss, self.patience + self.target)):
             raise DataError("patience, target and loss are shares of tasks; patience and target add up to 1 at most")
+        if self.seed < 0:
+            raise DataError(f"seed is {self.seed}; give a whole number from 0")
         object.__setattr__(self, "specs", expand(self.data, self.seed))
         missing = sorted({spec.kind for spec in self.specs} - set(self.runs))
         if not self.specs or missing:
