@@ -18,7 +18,6 @@ from metalcx.corpora.build._meta_features import meta_features
 from metalcx.corpora.build._plan import TaskPlan
 from metalcx.corpora.build._stack import MEASURED, Stack
 from metalcx.curves import Curves, Metric
-from metalcx.errors import DataError
 
 METRICS = (
     Metric("val_accuracy", "max", 0.0, 1.0, "fraction"),
@@ -151,8 +150,6 @@ def _architecture(stack: Stack, piece: Arrays) -> dict[str, Any]:
         "macs": sum(node.get("macs", 0) for node in graph["nodes"]),
         "nodes": len(graph["nodes"]),
     }
-    if not graph["nodes"]:
-        raise DataError(f"{spec}: no operation was traced")
     return {
         "arch": f"{stack.network}-{digest}",
         "format": "metalcx-build",
