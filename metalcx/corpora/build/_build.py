@@ -9,13 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from metalcx.corpora._writer import CorpusWriter, refuse_unless_corpus
 from metalcx.corpora.build._assemble import METRICS, assemble
 from metalcx.corpora.build._engine import read_piece, run_pieces
 from metalcx.corpora.build._plan import TaskPlan, plan
 from metalcx.corpora.build._recipe import Recipe
 from metalcx.corpora.build._stack import train_stack
-from metalcx.errors import DataError, name_some
+from metalcx.errors import CorpusError, DataError, name_some
 
 Progress = Callable[[int, int, str], None]
 
@@ -76,16 +78,34 @@ def build_corpus(
         progress: Called with (done, total, what).
 
     Raises:
-        DataError: If there is no such task, or the engine is unknown.
+        DataError: If there is no such task or device, or the engine is unknown.
         CorpusError: If `dst` is something else than a corpus, or cannot be written.
     """
     dst = Path(dst).expanduser()
     refuse_unless_corpus(dst)
     folder = dst.with_name(f"{dst.name}.work") if work is None else Path(work).expanduser()
+    _check_device(device, engine)
     plans = _chosen(plan(recipe), tasks)
     pieces = [piece for each in plans for piece in each.pieces()]
-    run_pieces(partial(train_stack, device=device), pieces, folder, engine, workers, progress)
+    try:
+        dst.parent.mkdir(parents=True, exist_ok=True)
+        run_pieces(partial(train_stack, device=device), pieces, folder, engine, workers, progress)
+    except OSError as error:
+        if error.filename is None:  # of the engine
+            raise
+        raise CorpusError(f"{error.filename}: cannot be written ({error.strerror}); give another place") from error
     return write_built(recipe, plans, folder, dst)
+
+
+def _check_device(device: str, engine: str) -> None:
+    try:
+        torch.device(device)
+        if engine == "serial":  # workers elsewhere may have what this machine lacks
+            torch.empty(1, device=device)
+    except (AssertionError, RuntimeError) as error:
+        raise DataError(
+            f"no device {device!r} ({str(error).splitlines()[0]}); give cpu, or a device of torch"
+        ) from None
 
 
 def _chosen(plans: Sequence[TaskPlan], tasks: Sequence[str] | None) -> list[TaskPlan]:
