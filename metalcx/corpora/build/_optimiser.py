@@ -12,6 +12,8 @@ from torch import Tensor
 
 #: Rules by name. SGD has heavy-ball momentum; AdamW decays weights apart from the gradient.
 OPTIMISERS = ("sgd", "nesterov", "adam", "adamw", "rmsprop")
+#: Those that divide by the root of a second moment.
+ADAPTIVE = ("adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "cosine", "step", "warmup-cosine", "exponential")
 
 EPSILON = 1e-8
@@ -31,7 +33,7 @@ class StackedOptimiser:
         decay = _column([c["weight_decay"] for c in configs])
         self._clip = _column([c.get("clip", math.inf) for c in configs])
         self._nesterov = _mask(rule, "nesterov")
-        self._adaptive = _mask(rule, "adam", "adamw", "rmsprop")
+        self._adaptive = _mask(rule, *ADAPTIVE)
         self._corrected = _mask(rule, "adam", "adamw")
         self._decoupled = torch.where(_mask(rule, "adamw"), decay, 0.0)
         self._coupled = decay - self._decoupled
@@ -39,9 +41,9 @@ class StackedOptimiser:
         self._beta1 = torch.where(self._corrected, 0.9, torch.where(_mask(rule, "rmsprop"), 0.0, momentum))
         self._share = torch.where(self._corrected, 0.1, 1.0)
         self._beta2 = torch.where(_mask(rule, "rmsprop"), 0.99, 0.999)
-        self._clips, self._any_adaptive = bool(torch.isfinite(self._clip).any()), bool(self._adaptive.any())
+        self._clips = any("clip" in c for c in configs)
         self._first = torch.zeros(len(configs), n_params)
-        self._second = torch.zeros(len(configs), n_params) if self._any_adaptive else None
+        self._second = torch.zeros(len(configs), n_params) if {*ADAPTIVE} & {*rule} else None
         self._steps = 0
 
     def step(self, parameters: Tensor, gradient: Tensor, rate: Tensor) -> Tensor:

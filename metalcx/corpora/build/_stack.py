@@ -68,10 +68,11 @@ def train_stack(stack: Stack, device: str = "cpu") -> Arrays:
         architecture as JSON text, of shape ().
     """
     data = make(stack.data)
-    module = build_network(stack.network, stack.settings, data.x_train.shape[1:], max(1, data.n_classes))
+    with _reproducible(stack.seed):  # layers draw weights when they are made, which nobody uses
+        module = build_network(stack.network, stack.settings, data.x_train.shape[1:], max(1, data.n_classes))
     graph = trace(module, torch.from_numpy(data.x_train[:1]))
     with _reproducible(stack.seed), torch.device(device):
-        values = _Training(stack, data, module).run()
+        values = _Training(stack, data, module, device).run()
     broken = np.asarray(~np.isfinite(values[..., :3]).all(-1))
     length = np.where(broken.any(1), broken.argmax(1) + 1, values.shape[1]).astype(np.int64)
     values[np.arange(values.shape[1]) >= length[:, None]] = np.nan
@@ -88,22 +89,23 @@ def _reproducible(seed: int) -> Iterator[None]:
 class _Training:
     """State of R runs while they train."""
 
-    def __init__(self, stack: Stack, data: Data, module: nn.Module) -> None:
-        self.stack, self.data, self.module = stack, data, module
+    def __init__(self, stack: Stack, data: Data, module: nn.Module, device: str) -> None:
+        self.stack, self.data, self.module, self.device = stack, data, module, device
         self.generator = torch.Generator().manual_seed(stack.seed)
         self.runs = len(stack.configs)
-        start = initialised(module, stack.configs, self.generator)
+        with torch.device("cpu"):  # weights and batches are the same on every device
+            start = initialised(module, stack.configs, self.generator)
         self.shapes = {name: value.shape for name, value in start.items()}
         self.sizes = [value[0].numel() for value in start.values()]
-        self.flat = torch.cat([value.reshape(self.runs, -1) for value in start.values()], 1)
-        self.buffers = {n: b.expand(self.runs, *b.shape).clone() for n, b in module.named_buffers()}
+        self.flat = torch.cat([value.reshape(self.runs, -1) for value in start.values()], 1).to(device)
+        self.buffers = {n: b.expand(self.runs, *b.shape).clone().to(device) for n, b in module.named_buffers()}
         self.optimiser = StackedOptimiser(stack.configs, self.flat.shape[1])
-        self.rates = torch.from_numpy(learning_rates(stack.configs, stack.epochs))
+        self.rates = torch.from_numpy(learning_rates(stack.configs, stack.epochs)).to(device)
         self.smoothing = torch.tensor([float(c.get("label_smoothing", 0.0)) for c in stack.configs])[:, None]
         parts = {
             n: torch.from_numpy(getattr(data, n)) for n in ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
         }
-        self.parts = {name: part.to(self.flat.device) for name, part in parts.items()}
+        self.parts = {name: part.to(device) for name, part in parts.items()}
 
     def run(self) -> npt.NDArray[np.float32]:
         """Measure, then train and measure epoch by epoch."""
@@ -119,7 +121,7 @@ class _Training:
     def _epoch(self, rate: Tensor) -> Tensor:
         """One pass over the training data, a last partial batch dropped; mean objective of each run, shape (R,)."""
         n, size = len(self.parts["x_train"]), self.stack.batch_size
-        order = torch.rand(self.runs, n, generator=self.generator).argsort(1)
+        order = torch.rand(self.runs, n, generator=self.generator, device="cpu").argsort(1).to(self.device)
         self.module.train()
         losses = []
         for rows in order[:, : max(n // size, 1) * size].split(size, 1):
