@@ -160,6 +160,11 @@ class MakesTextOfIds(Wrapped):
         return replace(forecast, ids=np.array([str(i) for i in forecast.ids], dtype=object))
 
 
+class ReadsTheNames(Wrapped):
+    def forecast(self, queries, at):
+        return moved(super().forecast(queries, at), [1e-3 * len(str(i)) for i in queries.ids])
+
+
 @breaks("at_forms")
 class KnowsOneNumberOnly(Wrapped):
     def forecast(self, queries, at):
@@ -304,6 +309,13 @@ class ForgetsToReverse(Wrapped):
         return forecast if queries.metric.goal == "max" else replace(forecast, values=forecast.values[..., ::-1])
 
 
+@breaks("mean")
+class TakesTheMeanFromElsewhere(Wrapped):
+    def forecast(self, queries, at):
+        forecast = super().forecast(queries, at)
+        return replace(forecast, point=np.where(forecast.t > 13.0, queries.metric.worst, forecast.point))
+
+
 @breaks("bounds")
 class ForgetsToClip(Wrapped):
     def forecast(self, queries, at):
@@ -397,6 +409,7 @@ def test_rule_catches(rule: str) -> None:
         (NormalisesByTheBatchsLastValues, "look_ahead"),
         (SharesAList, "adapt"),
         (DiffersWithoutSupport, "zero_support"),
+        (ReadsTheNames, "ids"),
     ],
 )
 def test_rule_catches_other_ways_to_break_it(broken: type, rule: str) -> None:

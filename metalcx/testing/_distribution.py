@@ -22,6 +22,15 @@ def quantiles(trial: Trial) -> None:
         require(ordered, got, "quantiles do not ascend", "reversed levels under `min` metrics, crossing outputs")
 
 
+def mean(trial: Trial) -> None:
+    """The mean lies between the lowest and the highest quantile: beyond them a Forecast has no mass."""
+    for got in trial.situations:
+        low, high = got.values[..., 0], got.values[..., -1]
+        step = 1e-9 * np.maximum(np.abs(low), np.abs(high))
+        good = (got.point >= low - step) & (got.point <= high + step)
+        require(good, got, "the mean is outside the quantiles", "a point that comes from elsewhere than the quantiles")
+
+
 def bounds(trial: Trial) -> None:
     """Mean and quantiles lie within the bounds that the metric declares."""
     for got in trial.situations:
@@ -122,5 +131,5 @@ def metric_kept(trial: Trial) -> None:
 
 
 RULES = (
-    quantiles, bounds, finite, mirror, observed, diverged_query, time_unit, determinism, extreme, metric_kept,
+    quantiles, mean, bounds, finite, mirror, observed, diverged_query, time_unit, determinism, extreme, metric_kept,
 )  # fmt: skip

@@ -68,11 +68,13 @@ def look_ahead(trial: Trial) -> None:
 
 
 def ids(trial: Trial) -> None:
-    """Run ids come back as given, in the order given."""
+    """Run ids come back as given, in the order given, and say nothing about the forecast."""
     given = np.array(["z", 3, "a b", 10, "2"], dtype=object)
-    got = list(trial.adapted.forecast(replace(trial.queries, ids=given), HORIZON).ids)
+    renamed = trial.adapted.forecast(replace(trial.queries, ids=given), HORIZON)
+    got = list(renamed.ids)
     if [(type(i), i) for i in got] != [(type(i), i) for i in given]:
         raise Broken(f"ids are {got}, expected {list(given)}. Look at: ids converted to text, or sorted")
+    trial.same(renamed, trial.expected, "ids used as input, or to look up what other runs of that name did")
 
 
 def at_forms(trial: Trial) -> None:
