@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from metalcx import curves as curves
     from metalcx import errors as errors
     from metalcx import forecasters as forecasters
+    from metalcx import graphs as graphs
     from metalcx import hub as hub
     from metalcx import protocol as protocol
     from metalcx import testing as testing
@@ -31,7 +32,9 @@ _HOMES = {
     "Metric": "curves",
     "load": "hub",
 }
-_ROOMS = frozenset({"bench", "corpora", "curves", "errors", "forecasters", "hub", "protocol", "testing", "transfer"})
+_ROOMS = frozenset(
+    {"bench", "corpora", "curves", "errors", "forecasters", "graphs", "hub", "protocol", "testing", "transfer"}
+)
 
 __all__ = [
     "Corpus",
@@ -44,6 +47,7 @@ __all__ = [
     "curves",
     "errors",
     "forecasters",
+    "graphs",
     "hub",
     "load",
     "protocol",

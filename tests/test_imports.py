@@ -187,8 +187,9 @@ def test_import_metalcx_is_light() -> None:
     assert python(code) == "[]"
 
 
-def test_curves_corpora_and_protocol_load_no_torch() -> None:
-    code = "import sys, metalcx as mx; mx.Curves, mx.Corpus, mx.Forecast, mx.Forecaster; print('torch' in sys.modules)"
+def test_curves_corpora_graphs_and_protocol_load_no_torch() -> None:
+    names = "mx.Curves, mx.Corpus, mx.Forecast, mx.Forecaster, mx.graphs"
+    code = f"import sys, metalcx as mx; {names}; print('torch' in sys.modules)"
     assert python(code) == "False"
 
 
@@ -199,7 +200,7 @@ def test_import_takes_less_than_half_a_second() -> None:
 
 
 def test_public_names_are_listed_and_reachable() -> None:
-    wanted = {"Corpus", "Curves", "Forecast", "Forecaster", "Metric", "load", "errors", "forecasters", "corpora"}
+    wanted = {"Corpus", "Curves", "Forecast", "Forecaster", "Metric", "load", "errors", "forecasters", "corpora", "graphs"}
     assert wanted <= set(metalcx.__all__) <= set(dir(metalcx))
     for name in metalcx.__all__:
         assert getattr(metalcx, name) is not None
