@@ -80,7 +80,8 @@ def test_metadata(wheel: zipfile.ZipFile) -> None:
 
 def test_a_bundle_is_small_and_holds_no_code_and_no_pickle() -> None:
     paths = [ROOT / path for folder in ("datasets", "pretrained") for path in shipped(folder)]
-    assert {p.suffix for p in paths} <= {".json", ".md", ".parquet", ".safetensors", ".csv", ".svg", ".png", ".toml", ""}
+    plain = {".json", ".md", ".parquet", ".safetensors", ".csv", ".svg", ".png", ".toml", ""}
+    assert {p.suffix for p in paths} <= plain
     # `CHECKSUMS` beside a corpus is the one file without an ending.
     assert {p.name for p in paths if not p.suffix} <= {"CHECKSUMS"}
     assert sum(p.stat().st_size for p in (ROOT / "datasets").rglob("*") if p.is_file()) < 28 * MEGABYTE
