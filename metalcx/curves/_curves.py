@@ -221,29 +221,9 @@ class Curves:
         Raises:
             DataError: If there is no part, or metrics or time units differ.
         """
-        parts = list(parts)
-        if not parts:
-            raise DataError("nothing to concatenate; give at least one Curves")
-        head = parts[0]
-        for part in parts:
-            if (part.metric, part.metrics) != (head.metric, head.metrics):
-                raise DataError(f"cannot concatenate curves of different metrics: {head.metrics} and {part.metrics}")
-        units = {p.time_unit for p in parts} - {None}
-        if len(units) > 1:
-            raise DataError(f"curves over different times cannot be concatenated: {name_some(sorted(map(str, units)))}")
-        common = [name for name in head.values if all(name in p.values for p in parts)]
-        return replace(
-            head,
-            ids=np.concatenate([p.ids for p in parts]),
-            offsets=np.concatenate([[0], np.cumsum(np.concatenate([p.length for p in parts]))]).astype(np.int64),
-            t=np.concatenate([p.t for p in parts]),
-            values={name: np.concatenate([p.values[name] for p in parts]) for name in common},
-            status=np.concatenate([p.status for p in parts]),
-            config=_joined_config(parts),
-            arch=_joined([p.arch for p in parts], parts),
-            group=_joined([p.group for p in parts], parts),
-            time_unit=units.pop() if units else None,
-        )
+        from metalcx.curves._concat import concat
+
+        return concat(list(parts))
 
     @classmethod
     def from_frame(
@@ -318,20 +298,3 @@ class Curves:
         known = {"run": self.ids, "status": self.status, "arch": self.arch, "group": self.group}
         frame = pd.DataFrame({name: column for name, column in known.items() if column is not None}).infer_objects()
         return frame if self.config is None else pd.concat([frame, self.config], axis=1)
-
-
-def _joined(columns: list[npt.NDArray[np.object_] | None], parts: list[Curves]) -> npt.NDArray[np.object_] | None:
-    """One column over all parts, None for the runs of a part that has none."""
-    if all(column is None for column in columns):
-        return None
-    filled = [np.full(len(p), None, dtype=object) if c is None else c for c, p in zip(columns, parts, strict=True)]
-    return np.concatenate(filled)
-
-
-def _joined_config(parts: list[Curves]) -> pd.DataFrame | None:
-    import pandas as pd
-
-    if all(part.config is None for part in parts):
-        return None
-    configs = [pd.DataFrame(index=range(len(p))) if p.config is None else p.config for p in parts]
-    return pd.concat(configs, ignore_index=True)

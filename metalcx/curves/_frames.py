@@ -47,6 +47,9 @@ def curves_from_frame(
     source: str,
 ) -> Curves:
     """See `Curves.from_frame`."""
+    for given in (metric, *metrics):
+        if not isinstance(given, Metric):
+            raise DataError(f"metric {given!r:.60} is not declared; give Metric(name, goal), goal being 'max' or 'min'")
     declared = (metric, *(m for m in metrics if m.name != metric.name))
     columns = {metric: _value_column(df, metric, source)} | {m: m.name for m in declared[1:]}
     _check_columns(df, ("run", "t", *columns.values()), source)

@@ -69,6 +69,12 @@ class Metric:
             raise DataError(f"metric {text!r}: a bound is not a number; write name:goal[:lower[:upper]]") from None
         return cls(name, rest[0], bounds[0], bounds[1])  # type: ignore[arg-type]
 
+    def __str__(self) -> str:
+        """``name:goal[:lower[:upper]]``, as `parse` reads it; a unit follows in brackets."""
+        bounds = ["" if bound is None else repr(float(bound)) for bound in (self.lower, self.upper)]
+        text = ":".join([self.name, self.goal, *bounds]).rstrip(":")
+        return text if self.unit is None else f"{text} ({self.unit})"
+
     @property
     def sign(self) -> float:
         """+1 where higher is better, -1 where lower is."""

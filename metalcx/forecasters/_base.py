@@ -127,7 +127,10 @@ class BaseForecaster(ABC):
     def forecast(self, queries: Curves, at: At) -> Forecast:
         """The distribution of each query at `at`; see `metalcx.protocol.Forecaster.forecast`."""
         if self.support.metric is not None and self.support.metric != queries.metric:
-            raise DataError(f"queries measure {queries.metric}, but the support measured {self.support.metric}")
+            raise DataError(
+                f"queries measure {queries.metric}, but the support measured {self.support.metric}; "
+                "declare the same metric for both, or adapt to runs that measure this one"
+            )
         times, scalar = resolve_at(queries, at)
         prefix = _oriented(queries)
         void = (prefix.length == 0) & ~prefix.diverged

@@ -116,7 +116,7 @@ def test_concat_leaves_unknown_what_one_part_does_not_know(four: Curves) -> None
 
 
 def test_concat_refuses_what_does_not_belong_together(four: Curves) -> None:
-    with pytest.raises(DataError, match="different metrics"):
+    with pytest.raises(DataError, match=r"different metrics: .*val_loss:min.* and .*val_loss:max"):
         Curves.concat([four, four.mirrored()])
     with pytest.raises(DataError, match=r"different times.*'epoch', 'step'"):
         Curves.concat([four, replace(four, time_unit="step")])

@@ -41,6 +41,13 @@ def test_wide_round_trip_on_irregular_grids(curves: Curves) -> None:
     alike(Curves.from_wide(wide, SCORE), curves)
 
 
+def test_a_metric_is_declared_and_not_named() -> None:
+    with pytest.raises(DataError, match=r"metric 'val_loss' is not declared; give Metric\(name, goal\)"):
+        Curves.from_frame(long(), "val_loss")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="metric 'lr' is not declared"):
+        Curves.from_frame(long(), LOSS, metrics=["lr"])  # type: ignore[list-item]
+
+
 def test_ids_and_their_order_stay_as_given() -> None:
     df = pd.DataFrame({"run": [7, 3, 7], "t": [2, 1, 1], "value": [1.0, 2.0, 3.0]})
     curves = Curves.from_frame(df, SCORE)

@@ -84,6 +84,16 @@ def test_mirrored_twice_is_itself_and_once_negates(goal: str, lower: float | Non
     assert np.array_equal(other.outside(-values), metric.outside(values))
 
 
+@given(goal=st.sampled_from(["max", "min"]), lower=bounds, width=st.none() | st.floats(0.1, 10))
+def test_as_text_it_is_what_parse_reads(goal: str, lower: float | None, width: float | None) -> None:
+    metric = Metric("m", goal, lower, None if width is None else (lower or 0.0) + width)  # type: ignore[arg-type]
+    assert Metric.parse(str(metric)) == metric
+
+
+def test_as_text_with_a_unit() -> None:
+    assert str(Metric("val_loss", "min", 0, unit="nat")) == "val_loss:min:0.0 (nat)"
+
+
 def test_outside_forgives_single_precision_only() -> None:
     metric = Metric("accuracy", "max", 0.0, 1.0)
     values = [0.0, 1.0, float(np.nextafter(np.float32(1), np.float32(2))), 1.00001, -0.001, np.nan, np.inf, -np.inf]
