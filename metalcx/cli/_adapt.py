@@ -70,4 +70,5 @@ def adapt(
         )
         return
     used = ", ".join(f"{n} {status}" for status, n in counts.items() if n)
-    typer.echo(f"{out}: {known['name']} adapted to {used} runs of {data.metric.name}")
+    runs_word = "run" if len(support) == 1 else "runs"
+    typer.echo(f"{out}: {known['name']} adapted to {used} {runs_word} of {data.metric.name}")

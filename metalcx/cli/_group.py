@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,16 @@ _USAGE: type[Exception] = next(
 
 INTERRUPTED = 130
 
+_ELSEWHERE = "give a place that you may write to"
+_MENDS = {
+    errno.EACCES: _ELSEWHERE,
+    errno.EPERM: _ELSEWHERE,
+    errno.EROFS: _ELSEWHERE,
+    errno.ENOTDIR: _ELSEWHERE,
+    errno.EEXIST: _ELSEWHERE,
+    errno.ENOSPC: "make room, and run the same command again",
+}
+
 
 class OneLineErrors(TyperGroup):
     """A group that prints errors a person can mend as one line and exits with 2; others keep their traceback."""
@@ -36,7 +47,8 @@ class OneLineErrors(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 1
         except OSError as error:
-            code = fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+            mend = _MENDS.get(error.errno or 0, "mend that, and run the same command again")
+            code = fail(f"{error.filename or 'the system'}: {error.strerror or error}; {mend}")
         except _USAGE as error:
             code = fail(_usage(error))
         except (KeyboardInterrupt, typer.Abort):

@@ -130,7 +130,7 @@ class Study:
             f"The 80 % interval holds {100 * self.coverage():.0f} % of the true finals."
         )
         if self.left_out:
-            text += f" Left out: {self.left_out} runs that diverged or are shorter than four points."
+            text += f" Left out, because diverged or shorter than four points: {self.left_out}."
         return textwrap.fill(text, 110)
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import typer
 
 from metalcx.cli._options import JsonOption, SeedOption
 from metalcx.cli._output import Progress, print_json
-from metalcx.errors import DataError
+from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
     from metalcx.corpora import Corpus, FamilySplit
@@ -56,12 +56,12 @@ def meta_train(
     moment, goes on from there with --resume and ends with the same model as one that was not.
     """
     from metalcx import hub
-    from metalcx.corpora import open_corpus, split_by_family
+    from metalcx.corpora import split_by_family
     from metalcx.transfer import meta_train as train
     from metalcx.transfer import prepared
 
     hub.check_target(out)
-    sources = [open_corpus(name) for name in corpus]
+    sources = _opened(corpus)
     split = split_by_family(sources, holdout or ())
     work = _work_folder(out, resume)
     with Progress("meta-training") as progress:
@@ -85,6 +85,18 @@ def meta_train(
         print_json({"out": str(out), **about})
     else:
         typer.echo(f"{out}: meta-trained on {len(tasks)} tasks of {len(families)} families")
+
+
+def _opened(names: list[str]) -> list[Corpus]:
+    """The corpora, none of them twice: its tasks would count double, under one name."""
+    from metalcx.corpora import open_corpus
+
+    opened = [open_corpus(name) for name in names]
+    called = [corpus.name for corpus in opened]
+    twice = sorted({name for name in called if called.count(name) > 1})
+    if twice:
+        raise DataError(f"--corpus: {name_some(twice)} given more than once; name each source corpus once")
+    return opened
 
 
 def _work_folder(out: Path, resume: bool) -> Path:

@@ -56,7 +56,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        first = str(error).splitlines()[0][:100]
+        first = str(error).splitlines()[0].split(". ")[0][:120]
         raise DataError(f"{path}: is no whole Parquet file ({first}); write it again") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from pathlib import Path
 
@@ -136,7 +137,9 @@ def test_binary_junk_and_torn_tables(use, content, said):
 
 def test_half_a_parquet_file(use):
     whole = parquet(table())
-    assert "half.parquet: is no whole Parquet file" in use(write("half.parquet", whole[: len(whole) // 2]))
+    line = use(write("half.parquet", whole[: len(whole) // 2]))
+    assert "half.parquet: is no whole Parquet file" in line
+    assert "not found in footer); write it again" in line
     assert "text.parquet: is neither CSV nor a whole Parquet" in use(write("text.parquet", table()))
 
 
@@ -199,7 +202,7 @@ def test_an_adapted_model_is_not_adapted_again(home, good, bad):
 def test_an_adapted_model_forecasts_its_own_metric_only(home, good, bad):
     good("adapt", "tiny-base", "--curves", "runs.csv", "--metric", METRIC, "--out", "mine")
     line = bad("forecast", "mine", "--curves", "runs.csv", "--metric", "val_loss:max", "--at", 20)
-    assert "but the support measured" in line
+    assert "measure val_loss:max, but the support measured val_loss:min:0.0; declare the same metric" in line
 
 
 def test_nothing_to_adapt_to_and_nothing_to_forecast(home, bad):
@@ -281,6 +284,23 @@ def test_an_interrupt_is_said_in_one_line(home, call, monkeypatch):
     monkeypatch.setattr("metalcx.hub.load", interrupted)
     result = call("forecast", "tiny-base", "--curves", "runs.csv", "--metric", METRIC, "--at", 20)
     assert (result.exit_code, result.stderr) == (130, "metalcx: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [
+        (errno.EROFS, "give a place that you may write to"),
+        (errno.ENOSPC, "make room, and run the same command again"),
+        (errno.EIO, "mend that, and run the same command again"),
+    ],
+)
+def test_a_failing_system_call_is_named_with_a_mend(home, bad, monkeypatch, number, mend):
+    def fails(*args: object, **options: object) -> None:
+        raise OSError(number, "Something", "a.parquet")
+
+    monkeypatch.setattr("metalcx.hub.load", fails)
+    line = bad("forecast", "tiny-base", "--curves", "runs.csv", "--metric", METRIC, "--at", 20)
+    assert line.strip() == f"metalcx: a.parquet: Something; {mend}"
 
 
 def test_an_older_output_survives_a_failed_write(home, bad, monkeypatch):

@@ -76,6 +76,8 @@ def test_errors_come_before_the_work(mini, bad, trained):
     line = bad("meta-train", "--corpus", "mini", "--holdout", "wine", "--holdout", "digits", "--out", "mine")
     assert "hold out less" in line
     assert "neither a corpus folder nor a named corpus" in bad("meta-train", "--corpus", "none", "--out", "mine")
+    line = bad("meta-train", "--corpus", "mini", "--corpus", str(mini), "--out", "mine")
+    assert "--corpus: 'mini' given more than once" in line
     assert trained == []
 
 
