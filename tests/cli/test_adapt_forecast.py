@@ -82,7 +82,9 @@ def test_run_ids_come_back_as_given(home, good, ids):
 def test_a_support_of_one_run(home, good):
     table = pd.read_csv("runs.csv")
     table[table["run"] == "r0"].to_csv("one.csv", index=False)
-    assert "1 completed runs" in good("adapt", "tiny-base", "--curves", "one.csv", "--metric", METRIC, "--out", "mine")
+    assert "1 completed run of" in good(
+        "adapt", "tiny-base", "--curves", "one.csv", "--metric", METRIC, "--out", "mine"
+    )
     assert len(good("forecast", "mine", "--curves", "runs.csv", "--metric", METRIC, "--at", 20).splitlines()) == 4
 
 
