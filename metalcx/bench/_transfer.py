@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metalcx.bench._score import score_task
-from metalcx.corpora import Corpus, all_tasks
+from metalcx.corpora import Corpus, all_tasks, open_corpus
 from metalcx.errors import DataError, name_some
 from metalcx.forecasters import SRM, Baseline, LatentKroneckerGP, OneEpoch, PowerLaw
+from metalcx.forecasters._memory import remembering
 from metalcx.protocol import Forecaster
 from metalcx.transfer._pool import Pool, PoolConfig, build_pool
 from metalcx.transfer._tasks import PreparedTask, prepared
@@ -31,8 +32,9 @@ Progress = Callable[[int, int, str], None]
 #: Corpora whose tasks are the targets, in the order that numbers them.
 TARGETS = ("lemur", "spikenas-bench", "taskset-rnn", "baker2018", "nmtlc", "nas-bench-nlp-wt2", "algoperf")
 
-#: Further sources, whose tasks are targets of a table of their own.
-EXTRA_SOURCES = ("lcdb11",)
+#: Further sources. The tasks of the first are targets of a table of their own; the second ships with metalcx.
+EXTRA_TARGETS, OURS = "lcdb11", "smallnets"
+EXTRA_SOURCES = (EXTRA_TARGETS, OURS)
 
 #: Runs that a task needs to be drawn from at all.
 MIN_RUNS = 8
@@ -57,11 +59,15 @@ STATIC: dict[str, Callable[[], Forecaster]] = {
 
 #: Trained through an inner loop.
 GRADIENT = ("metalcx-maml", "metalcx-metasgd", "metalcx-anil")
-#: What is trained once a held-out family and seed.
-TRAINED = ("trees", "metalcx", "metalcx-amortised", *GRADIENT)
 
-#: What takes so long that it is asked for by name only: hours for nu-SVRs on ragged tasks, and inner loops.
-ON_REQUEST = ("srm", *GRADIENT)
+#: metalcx with fewer sources, everything else equal: forecaster -> corpora that it does not learn from.
+FEWER = {"metalcx-without-extra": EXTRA_SOURCES, f"metalcx-without-{OURS}": (OURS,)}
+
+#: What is trained once a held-out family and seed.
+TRAINED = ("trees", "metalcx", "metalcx-amortised", *FEWER, *GRADIENT)
+
+#: What is asked for by name only: nu-SVRs take hours on ragged tasks, inner loops and ablations are trained apart.
+ON_REQUEST = ("srm", "metalcx-amortised", f"metalcx-without-{OURS}", *GRADIENT)
 
 #: Too slow for the way to the final; scored at the final only.
 FINAL_ONLY = ("srm", "srm-ols", "lkgp")
@@ -93,13 +99,15 @@ class Study:
 
     def tasks(self) -> list[PreparedTask]:
         """All tasks, the targets first, those of extra sources after them."""
-        names = (*TARGETS, *EXTRA_SOURCES)
+        names = (*TARGETS, EXTRA_TARGETS)
         corpora = [Corpus.open(self.data / name) for name in names if (self.data / name).is_dir()]
+        ours = self.data / OURS
+        corpora.append(Corpus.open(ours) if ours.is_dir() else open_corpus(OURS))
         return prepared(all_tasks(corpora), MIN_RUNS)
 
     def is_target(self, task: PreparedTask) -> bool:
         """Whether the table is about it."""
-        return (task.corpus in EXTRA_SOURCES) == self.extra
+        return task.corpus == EXTRA_TARGETS if self.extra else task.corpus not in EXTRA_SOURCES
 
 
 def run_transfer(
@@ -121,7 +129,7 @@ def run_transfer(
         forecasters: Names of `STATIC` and `TRAINED`; by default all but those on request.
         folds: Folds over families for what is trained; by default each target family is held out alone.
         seeds: Training seeds.
-        extra: Judge on the tasks of `EXTRA_SOURCES` (in folds) instead of the 47 of the protocol.
+        extra: Judge on the tasks of lcdb11 (in folds) instead of the 47 of the protocol.
         workers: Processes; the result does not depend on it.
         progress: Called with (done, total, what).
 
@@ -139,17 +147,21 @@ def run_transfer(
     if unknown:
         raise DataError(f"no forecaster is called {name_some(unknown)}; there is {', '.join(known)}")
     study = Study(data, out, extra, folds if folds or not extra else 10)
+    targets = (EXTRA_TARGETS,) if extra else TARGETS
+    if not any((data / name).is_dir() for name in targets):
+        raise DataError(f"{data}: holds none of the corpora {', '.join(targets)}; give the folder in which they are")
     tasks = study.tasks()
-    if not any(study.is_target(t) for t in tasks):
-        raise DataError(f"{data}: holds none of the corpora {', '.join(TARGETS)}")
     (out / "parts").mkdir(parents=True, exist_ok=True)
     _claim(out, _folds(study, tasks))
     units = [u for u in _units(study, tasks, chosen, seeds) if not (out / "parts" / u.file).exists()]
     if any(u.forecaster in TRAINED for u in units):
         _pools(study, tasks, units, workers, progress)
-    for i, unit in enumerate(_run(study, units, workers)):
-        if progress is not None:
-            progress(i + 1, len(units), unit.file)
+    done = 0
+    for job in _run(study, _jobs(units), workers):
+        for unit in job:
+            done += 1
+            if progress is not None:
+                progress(done, len(units), unit.file)
     return write_tables(out, chosen, seeds)
 
 
@@ -183,13 +195,26 @@ def _units(study: Study, tasks: list[PreparedTask], chosen: Iterable[str], seeds
     ]
 
 
-def _run(study: Study, units: list[Unit], workers: int) -> Iterable[Unit]:
-    if min(workers, len(units)) <= 1:
+Job = tuple[Unit, ...]
+
+
+def _jobs(units: list[Unit]) -> list[Job]:
+    """Units that are worked on together: further seeds of a fold, which are asked the same as the first.
+
+    The first seed is worked on alone, so that its seconds are those of one forecaster.
+    """
+    alone = [(unit,) for unit in units if not unit.seed]
+    folds = sorted({unit.fold for unit in units if unit.seed})
+    return alone + [tuple(unit for unit in units if unit.seed and unit.fold == fold) for fold in folds]
+
+
+def _run(study: Study, jobs: list[Job], workers: int) -> Iterable[Job]:
+    if min(workers, len(jobs)) <= 1:
         _start(study)
-        yield from map(_score_unit, units)
+        yield from map(_score_job, jobs)
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(study,)) as pool:
-        for future in as_completed([pool.submit(_score_unit, unit) for unit in units]):
+        for future in as_completed([pool.submit(_score_job, job) for job in jobs]):
             yield future.result()
 
 
@@ -206,7 +231,17 @@ def _start(study: Study) -> None:
     _STATE.update(limits=threadpool_limits(1), study=study, tasks=study.tasks())
 
 
-def _score_unit(unit: Unit) -> Unit:
+def _score_job(job: Job) -> Job:
+    if len(job) == 1:
+        _score_unit(job[0], timed=not job[0].seed)
+        return job
+    with remembering():
+        for unit in job:
+            _score_unit(unit, timed=False)
+    return job
+
+
+def _score_unit(unit: Unit, timed: bool) -> None:
     import pandas as pd
 
     study: Study = _STATE["study"]
@@ -221,8 +256,8 @@ def _score_unit(unit: Unit) -> Unit:
             rows += [about | row for row in score_task(base, task, number, unit.forecaster not in FINAL_ONLY)]
     spent = (time.process_time() - started) / max(len(rows), 1)
     rows = [row | {"cpu": spent} for row in rows]
-    _write(pd.DataFrame(rows), study.out / "parts" / unit.file)
-    return unit
+    frame = pd.DataFrame(rows)
+    _write(frame if timed else frame.assign(seconds=np.nan), study.out / "parts" / unit.file)
 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:
@@ -233,8 +268,13 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
 
 def _pools(study: Study, tasks: list[PreparedTask], units: list[Unit], workers: int, progress: Progress | None) -> None:
     """Draw the episodes once, before processes that would each draw them."""
-    for config in {_pool_config(u.forecaster) for u in units if u.forecaster in TRAINED}:
-        build_pool(tasks, config, study.out / "pool", workers, progress)
+    wanted = {(_pool_config(u.forecaster), FEWER.get(u.forecaster, ())) for u in units if u.forecaster in TRAINED}
+    for config, left_out in sorted(wanted, key=str):
+        build_pool(_sources(tasks, left_out), config, study.out / "pool", workers, progress)
+
+
+def _sources(tasks: list[PreparedTask], left_out: Sequence[str]) -> list[PreparedTask]:
+    return [task for task in tasks if task.corpus not in left_out]
 
 
 def _pool_config(forecaster: str) -> PoolConfig:
@@ -244,13 +284,15 @@ def _pool_config(forecaster: str) -> PoolConfig:
     return replace(config, per_task=80, per_small_task=10, mixed=2000, synthetic=1000) if gradient else config
 
 
-def _pool(forecaster: str) -> Pool:
-    config = _pool_config(forecaster)
-    if _STATE.get("pool_config") != config:
+def _pool(forecaster: str) -> tuple[Pool, list[PreparedTask]]:
+    """The episodes that it learns from, and the tasks from which they were drawn."""
+    key = _pool_config(forecaster), FEWER.get(forecaster, ())
+    pools: dict[Any, tuple[Pool, list[PreparedTask]]] = _STATE.setdefault("pools", {})
+    if key not in pools:
         study: Study = _STATE["study"]
-        _STATE.update(pool_config=config, pool=build_pool(_STATE["tasks"], config, study.out / "pool"))
-    pool: Pool = _STATE["pool"]
-    return pool
+        sources = _sources(_STATE["tasks"], key[1])
+        pools[key] = build_pool(sources, key[0], study.out / "pool"), sources
+    return pools[key]
 
 
 def _train(unit: Unit) -> Forecaster:
@@ -259,13 +301,12 @@ def _train(unit: Unit) -> Forecaster:
     from metalcx.transfer._train import episode_odds
 
     study: Study = _STATE["study"]
-    tasks: list[PreparedTask] = _STATE["tasks"]
-    pool = _pool(unit.forecaster)
+    pool, tasks = _pool(unit.forecaster)
     usable = np.array([t.family not in unit.families for t in tasks])
     if unit.forecaster == "trees":
         from metalcx.forecasters._trees import BoostedTrees
 
-        odds = episode_odds(pool, tasks, TrainConfig(), PoolConfig().large, usable)
+        odds = episode_odds(pool, tasks, TrainConfig(), _pool_config(unit.forecaster), usable)
         rng = np.random.default_rng([unit.seed, 6])
         row = (odds / np.maximum(np.bincount(pool.episode, minlength=len(odds)), 1))[pool.episode]
         return BoostedTrees.fit(pool.queries.take(rng.choice(len(row), 100_000, p=row / row.sum())), unit.seed)
@@ -276,6 +317,7 @@ def _train(unit: Unit) -> Forecaster:
         train=TrainConfig(seed=unit.seed, steps=600 if gradient else TrainConfig.steps),
         pool=_pool_config(unit.forecaster),
     )
-    name = f"{config.algorithm}-seed{unit.seed}-fold{unit.fold:02d}-of{study.folds or 0}.safetensors"
+    sources = unit.forecaster.removeprefix("metalcx") if unit.forecaster in FEWER else ""
+    name = f"{config.algorithm}{sources}-seed{unit.seed}-fold{unit.fold:02d}-of{study.folds or 0}.safetensors"
     model = train_on(pool, tasks, config, study.out / "models" / name, usable)
     return replace(model, inner=InnerLoop(candidates=(0,))) if algorithm == "amortised" else model

@@ -14,11 +14,11 @@ from torch import Tensor
 from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError
-from metalcx.forecasters._aligned import align
 from metalcx.forecasters._base import BaseForecaster, Support
 from metalcx.forecasters._gate_adapt import InnerLoop, adapted
-from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, gate_inputs
+from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig, GateNetwork
+from metalcx.forecasters._requests import requests
 from metalcx.protocol import SHARES
 
 #: Prefix of learned rates among a model's tensors.
@@ -75,12 +75,10 @@ class ExpertGate(BaseForecaster):
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, FloatArray]:
-        aligned = align(self.support.curves, prefix, rows, times)
-        inputs = gate_inputs(aligned)
-        scaled = self.net.predict(aligned.rows(inputs.x), aligned.rows(inputs.offsets))
+        asked = requests(self.support.curves, prefix, rows, times)
+        scaled = self.net.predict(asked.x, asked.offsets)
         middle = scaled[:, MEDIAN : MEDIAN + 1]
-        scaled = middle + self.width * (scaled - middle)
-        values = aligned.rows(inputs.centre)[:, None] + aligned.rows(inputs.anchor)[:, None] * scaled
+        values = asked.values(middle + self.width * (scaled - middle))
         return values @ SHARES, values
 
     # What the hub stores.

@@ -12,6 +12,7 @@ from metalcx.curves import PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.forecasters._aligned import Aligned, align
 from metalcx.forecasters._gate_inputs import gate_inputs
+from metalcx.forecasters._memory import remembered
 
 Float32 = npt.NDArray[np.float32]
 
@@ -64,6 +65,7 @@ def items(a: Aligned, truth: FloatArray, scale: float) -> Items:
     return Items(*(np.ascontiguousarray(c, dtype=np.float32) for c in columns))
 
 
+@remembered
 def support_items(support: PaddedCurves, cuts: Sequence[float] = SUPPORT_CUTS) -> Items:
     """Each of K >= 3 support runs, cut, as a query of the others; K rows a cut, in the order of the support."""
     middle = int(np.argsort(support.t_last, kind="stable")[len(support) // 2])

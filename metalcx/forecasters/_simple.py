@@ -77,5 +77,7 @@ def prior_scale(a: Aligned) -> FloatArray:
         spread = 0.25 * np.abs(a.future - a.past.last).mean(1, keepdims=True)
         fallback = np.maximum(spread, 1e-6 * np.abs(a.future).max(1, keepdims=True))
     else:
-        fallback = 1e-3 * np.abs(a.query.last)
+        # A single point says nothing of what is to come; a flat prefix says that little came so far.
+        share = np.where(a.t_cut > a.t_start, 1e-3, 0.25)[:, None]
+        fallback = share * np.abs(a.query.last)
     return np.asarray(np.maximum(np.maximum(own, fallback), 1e-100))

@@ -11,10 +11,9 @@ import numpy.typing as npt
 from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import DataError
-from metalcx.forecasters._aligned import align
 from metalcx.forecasters._base import BaseForecaster
-from metalcx.forecasters._gate_inputs import gate_inputs
 from metalcx.forecasters._gate_items import Items
+from metalcx.forecasters._requests import requests
 from metalcx.protocol import LEVELS
 
 #: Answers further than this many anchors from the centre are brought back to it in fitting.
@@ -67,8 +66,6 @@ class BoostedTrees(BaseForecaster):
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, FloatArray]:
-        aligned = align(self.support.curves, prefix, rows, times)
-        inputs = gate_inputs(aligned)
-        centre, anchor = aligned.rows(inputs.centre), aligned.rows(inputs.anchor)
-        point = centre + anchor * self.trees.predict(aligned.rows(inputs.x).astype(np.float32))
-        return point, point[:, None] + anchor[:, None] * self.errors
+        asked = requests(self.support.curves, prefix, rows, times)
+        scaled = self.trees.predict(asked.x.astype(np.float32))[:, None]
+        return asked.values(scaled)[:, 0], asked.values(scaled + self.errors)

@@ -100,7 +100,7 @@ def train_on(
         DataError: If there is nothing to learn from.
         ModelError: If `checkpoint` is that of another training.
     """
-    odds = episode_odds(pool, list(tasks), config.train, config.pool.large, usable)
+    odds = episode_odds(pool, list(tasks), config.train, config.pool, usable)
     network = new_network(config.network, pool.queries.take(np.flatnonzero(odds[pool.episode] > 0)), config.train.seed)
     members = config.network.members
     about = _digest(pool, odds, config)

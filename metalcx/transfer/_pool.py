@@ -42,6 +42,8 @@ class PoolConfig:
         large: Runs from which a task counts as large.
         mixed: Episodes of mixtures of two tasks.
         synthetic: Episodes of made-up tasks.
+        corpus_weight: (corpus, weight) of corpora whose tasks count for less or more than others: in episodes, in
+            mixtures, and in training.
         with_support: Whether to keep the support's leave-one-out items, which gradient-based
             meta-training learns from; then only episodes with at least three support runs are drawn.
         seed: Of all draws.
@@ -49,11 +51,17 @@ class PoolConfig:
 
     per_task: int = 160
     per_small_task: int = 30
-    large: int = 60
+    large: int = 40
     mixed: int = 8000
     synthetic: int = 4000
+    corpus_weight: tuple[tuple[str, float], ...] = (("smallnets", 0.5),)
     with_support: bool = False
     seed: int = 0
+
+    def weights(self, tasks: Sequence[PreparedTask]) -> npt.NDArray[np.float64]:
+        """Weight of each task by its corpus, shape (tasks,)."""
+        known = dict(self.corpus_weight)
+        return np.array([known.get(task.corpus, 1.0) for task in tasks])
 
 
 @dataclass(frozen=True)
@@ -113,24 +121,32 @@ def build_pool(
 
 def _jobs(tasks: Sequence[PreparedTask], config: PoolConfig) -> Iterator[_Job]:
     number = 0
-    for i, task in enumerate(tasks):
-        for _ in range(config.per_task if len(task) >= config.large else config.per_small_task):
+    for i, (task, weight) in enumerate(zip(tasks, config.weights(tasks), strict=True)):
+        usual = config.per_task if len(task) >= config.large else config.per_small_task
+        for _ in range(max(1, round(weight * usual))):
             yield _Job(i, NONE, number)
             number += 1
     rng = np.random.default_rng([config.seed, 0])
     big = [i for i, task in enumerate(tasks) if len(task) >= config.large] or list(range(len(tasks)))
-    kin = [task.family for task in tasks]
-    if len(set(kin)) > 1:
+    kin = np.unique([task.family for task in tasks], return_inverse=True)[1]
+    odds = config.weights(tasks) / np.sqrt(np.bincount(kin)[kin])
+    if kin.any():
         for _ in range(config.mixed):
-            first = int(rng.choice(big))
-            others = big if rng.random() < 0.7 else range(len(tasks))
-            second = int(rng.choice([j for j in others if kin[j] != kin[first]] or [first]))
-            if second != first:
-                yield _Job(first, second, number)
+            first = _drawn(rng, big, odds)
+            others = np.asarray(big if rng.random() < 0.7 else range(len(tasks)))
+            strangers = others[kin[others] != kin[first]]
+            if len(strangers):
+                yield _Job(first, _drawn(rng, strangers, odds), number)
             number += 1
     for _ in range(config.synthetic):
         yield _Job(NONE, NONE, number)
         number += 1
+
+
+def _drawn(rng: np.random.Generator, among: Sequence[int] | npt.NDArray[np.int64], odds: npt.NDArray[Any]) -> int:
+    """One task of `among`, in proportion to its odds."""
+    share = odds[among]
+    return int(rng.choice(among, p=share / share.sum()))
 
 
 def _episode(tasks: Sequence[PreparedTask], config: PoolConfig, job: _Job) -> Episode:

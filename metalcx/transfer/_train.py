@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._gate_items import Items
 from metalcx.forecasters._gate_network import GateConfig, GateNetwork, gate_loss
-from metalcx.transfer._pool import NONE, Pool, Progress
+from metalcx.transfer._pool import NONE, Pool, PoolConfig, Progress
 from metalcx.transfer._tasks import PreparedTask
 
 #: Standard deviation added to each feature's own, so that one that hardly varies in training cannot explode later.
@@ -66,7 +66,11 @@ StepLoss = Callable[[int], Tensor]
 
 
 def episode_odds(
-    pool: Pool, tasks: list[PreparedTask], config: TrainConfig, large: int, usable: npt.NDArray[np.bool_] | None = None
+    pool: Pool,
+    tasks: list[PreparedTask],
+    config: TrainConfig,
+    drawn: PoolConfig,
+    usable: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Probability of each episode, shape (episodes,): families tempered, small tasks down, mixtures by their share.
 
@@ -74,7 +78,7 @@ def episode_odds(
         pool: The pool, drawn from `tasks`.
         tasks: Its tasks.
         config: Weights and shares.
-        large: Runs from which a task counts as large.
+        drawn: How the pool was drawn: which tasks count as large, and what each corpus weighs.
         usable: Which tasks may be learned from, shape (tasks,); all by default. An episode of which any part is
             not usable has probability 0.
 
@@ -84,7 +88,8 @@ def episode_odds(
     usable = np.ones(len(tasks), dtype=bool) if usable is None else usable
     family = np.array([t.family for t in tasks])
     kin = np.array([(family[usable] == f).sum() for f in family])
-    weight = np.where(usable, 1.0, 0.0) * np.where([len(t) >= large for t in tasks], 1.0, config.small_weight)
+    weight = np.where(usable, drawn.weights(tasks), 0.0)
+    weight *= np.where([len(t) >= drawn.large for t in tasks], 1.0, config.small_weight)
     weight = weight / np.maximum(kin, 1.0) ** config.temper
     first, second = pool.task.T
     # The appended entry is what `NONE` reads: no task, nothing to hold out.

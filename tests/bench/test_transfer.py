@@ -21,11 +21,12 @@ from metalcx.transfer import _meta_train as meta
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three tasks of two families: a in lemur and in nmtlc (ragged), b in lemur."""
+    """Three tasks of two families, a in lemur and in nmtlc (ragged), b in lemur; and further sources."""
     folder = tmp_path_factory.mktemp("data")
     corpus(folder, "lemur", ["a", "b"])
     corpus(folder, "nmtlc", ["a"], ragged=True)
     corpus(folder, "lcdb11", ["x", "y"], n=42)
+    corpus(folder, "smallnets", ["s"], n=42)
     return folder
 
 
@@ -145,21 +146,26 @@ def test_what_is_trained_is_trained_without_the_family(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[tuple[str, set[str]]] = []
+    corpora: set[frozenset[str]] = set()
     train_on = meta.train_on
 
     def watched(pool: Any, tasks: Any, config: Any, checkpoint: Any, usable: Any) -> Any:
         held.append((config.algorithm, {t.family for t, u in zip(tasks, usable, strict=True) if not u}))
+        corpora.add(frozenset(t.corpus for t in tasks))
         return train_on(pool, tasks, config, checkpoint, usable)
 
     monkeypatch.setattr("metalcx.transfer.train_on", watched)
-    names = ("last", "med5", "trees", "metalcx", "metalcx-amortised", "metalcx-anil")
+    fewer = ("metalcx-without-extra", "metalcx-without-smallnets")
+    names = ("last", "med5", "trees", "metalcx", "metalcx-amortised", "metalcx-anil", *fewer)
     run_transfer(data, tmp_path, forecasters=names, seeds=1)
     assert {a for a, _ in held} == {"episodic", "anil"}
     assert {frozenset(f) for _, f in held} == {frozenset("a"), frozenset("b")}
     errors = pd.read_csv(tmp_path / "errors.csv")
     assert set(errors.forecaster) == set(names)
     assert errors[errors.end == "own"].error.notna().all()
-    # Amortised and adapted are one model, trained once.
-    assert len(list((tmp_path / "models").glob("episodic-*"))) == 2
+    # Amortised and adapted are one model, trained once; those with fewer sources are models of their own.
+    assert len(list((tmp_path / "models").glob("episodic-*"))) == 2 * 3
+    measured = frozenset({"lemur", "nmtlc"})
+    assert corpora == {measured, measured | {"lcdb11"}, measured | {"lcdb11", "smallnets"}}
     loses = pd.read_csv(tmp_path / "loses.csv")
     assert (loses.ratio > 1.5).all()

@@ -74,6 +74,19 @@ def test_large_tasks_get_more_episodes_and_mixtures(tmp_path: Path) -> None:
     assert (first[second != NONE] == 0).all()
 
 
+def test_a_corpus_of_little_weight_gets_few_episodes_mixtures_and_odds(tmp_path: Path) -> None:
+    ours = replace(task("ours", "f0", 0, n=20, points=6), corpus="smallnets")
+    sources = [ours, *(task(f"t{i}", f"f{i}", i, n=20, points=6) for i in range(1, 4))]
+    config = replace(LITTLE, per_task=10, large=15, mixed=60, corpus_weight=(("smallnets", 0.1),))
+    pool = build_pool(sources, config, tmp_path)
+    first, second = pool.task.T
+    assert [(first == i)[second == NONE].sum() for i in range(4)] == [1, 10, 10, 10]
+    assert 0 < ((first == 0) | (second == 0))[second != NONE].mean() < 0.25
+    odds = episode_odds(pool, sources, TrainConfig(), config)
+    share = [odds[(first == i) & (second == NONE)].sum() for i in range(4)]
+    np.testing.assert_allclose(np.array(share[1:]) / share[0], 10.0)
+
+
 def test_tasks_of_one_family_are_not_mixed(tmp_path: Path) -> None:
     same = [task("a", "f", 0, n=10, points=6), task("b", "f", 1, n=10, points=6)]
     pool = build_pool(same, LITTLE, tmp_path)
@@ -145,7 +158,7 @@ def weighed(
 ) -> np.ndarray:
     sources = [replace(BLANK[n], family=f) for f, n in zip(family, runs, strict=True)]
     may = None if usable is None else np.array(usable)
-    return episode_odds(made_pool(rows), sources, TrainConfig(**known), 60, may)  # type: ignore[arg-type]
+    return episode_odds(made_pool(rows), sources, TrainConfig(**known), PoolConfig(large=60), may)  # type: ignore[arg-type]
 
 
 BLANK = {n: task("t", "f", n=n, points=5) for n in (10, 60)}
@@ -188,6 +201,6 @@ def test_nothing_to_learn_from_is_refused() -> None:
 
 def test_the_odds_of_a_real_pool_sum_to_one(sources: list[PreparedTask], tmp_path: Path) -> None:
     pool = build_pool(sources, LITTLE, tmp_path)
-    odds = episode_odds(pool, sources, TrainConfig(), LITTLE.large)
+    odds = episode_odds(pool, sources, TrainConfig(), LITTLE)
     assert odds.sum() == pytest.approx(1)
     assert (odds > 0).all()

@@ -23,7 +23,9 @@ class StackedOptimiser:
     """Steps of R runs with P parameters each; each row moves as torch's optimiser of that name would move it.
 
     Args:
-        configs: One a run: ``optimiser``, ``weight_decay``, and as they apply ``momentum`` and ``clip``.
+        configs: One a run: ``optimiser`` (``sgd`` with heavy-ball momentum, ``nesterov``, ``adam``, ``adamw``, whose
+            decay is apart from the gradient, or ``rmsprop``), ``weight_decay``, and as they apply ``momentum`` and
+            ``clip``.
         n_params: P.
     """
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _ENDINGS = (".csv", ".parquet", ".pq")
 _TIMES = ("t", "step", "epoch")
-_STOPPED = ("completed", "censored")
 
 
 def read_csv(src: Path, options: ImportOptions, tally: Tally) -> Imported:
