@@ -24,16 +24,28 @@ LOSS = 1.5
 SCORES = ["error", "tau", "crps_final", "crps_curve", "cov50", "cov80", "cov95", "seconds"]
 
 
-def write_tables(out: Path, forecasters: Sequence[str], seeds: int) -> dict[str, Any]:
-    """Read all parts under `out` and write the four tables, as CSV and as `tables.md`; returns the summary."""
+def write_tables(
+    out: Path, forecasters: Sequence[str], seeds: int, earlier: pd.DataFrame | None = None
+) -> dict[str, Any]:
+    """Read all parts under `out` and write the four tables, as CSV and as `tables.md`; returns the summary.
+
+    Args:
+        out: Folder of the benchmark.
+        forecasters: Those whose parts are there.
+        seeds: Training seeds.
+        earlier: Rows of an earlier `errors.csv` of other forecasters on the same tasks.
+    """
     parts = _read(out / "parts", forecasters, seeds)
     errors = _by_task(parts)
+    if earlier is not None:
+        errors = pd.concat([errors, earlier[errors.columns]], ignore_index=True)
     summary = _summary(errors)
     loses = _loses(errors)
     versus = _versus(errors)
     for name, frame in (("errors", errors), ("summary", summary), ("versus", versus), ("loses", loses)):
         _replace(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
-    _replace(out / "tables.md", _head(parts, forecasters, seeds) + _markdown(summary, versus, loses))
+    taken = "" if earlier is None else f"From an earlier call: {', '.join(sorted(earlier.forecaster.unique()))}.\n\n"
+    _replace(out / "tables.md", _head(parts, forecasters, seeds) + taken + _markdown(summary, versus, loses))
     return {"out": str(out), "forecasters": list(forecasters), "summary": summary.to_dict("records")}
 
 

@@ -119,6 +119,7 @@ def run_transfer(
     seeds: int = 3,
     extra: bool = False,
     workers: int = 1,
+    earlier: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Run what is missing of the benchmark and write its tables; goes on where an earlier call ended.
@@ -131,6 +132,8 @@ def run_transfer(
         seeds: Training seeds.
         extra: Judge on the tasks of lcdb11 (in folds) instead of the 47 of the protocol.
         workers: Processes; the result does not depend on it.
+        earlier: An `errors.csv` of an earlier call on the same tasks; what it says of forecasters that need no source
+            data, and are not among `forecasters`, is taken over.
         progress: Called with (done, total, what).
 
     Returns:
@@ -151,6 +154,9 @@ def run_transfer(
     if not any((data / name).is_dir() for name in targets):
         raise DataError(f"{data}: holds none of the corpora {', '.join(targets)}; give the folder in which they are")
     tasks = study.tasks()
+    known_rows = (
+        None if earlier is None else _taken_over(earlier, chosen, {t.name for t in tasks if study.is_target(t)})
+    )
     (out / "parts").mkdir(parents=True, exist_ok=True)
     _claim(out, _folds(study, tasks))
     units = [u for u in _units(study, tasks, chosen, seeds) if not (out / "parts" / u.file).exists()]
@@ -162,7 +168,22 @@ def run_transfer(
             done += 1
             if progress is not None:
                 progress(done, len(units), unit.file)
-    return write_tables(out, chosen, seeds)
+    return write_tables(out, chosen, seeds, known_rows)
+
+
+def _taken_over(earlier: Path, chosen: Sequence[str], targets: set[str]) -> pd.DataFrame:
+    """Rows of an earlier `errors.csv` that hold whatever the sources: of forecasters that have none."""
+    import pandas as pd
+
+    try:
+        rows = pd.read_csv(earlier)
+        rows = rows[rows.forecaster.isin(set(STATIC) - set(chosen))]
+        same = rows.groupby("forecaster").task.agg(set).map(lambda found: found == targets).all()
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"{earlier}: is no errors.csv of this benchmark ({error}); give one, or leave it out") from None
+    if not same:
+        raise DataError(f"{earlier}: is about other tasks; give an errors.csv of the same ones, or leave it out")
+    return rows
 
 
 def _claim(out: Path, folds: list[tuple[str, ...]]) -> None:

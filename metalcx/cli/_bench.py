@@ -27,6 +27,14 @@ def transfer(
     extra: Annotated[
         bool, typer.Option("--extra", help="Judge on lcdb11's tasks, by folds, instead of the protocol's.")
     ] = False,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            "--earlier",
+            metavar="CSV",
+            help="errors.csv of an earlier call: take over what it says of forecasters that need no source data.",
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,6 +50,7 @@ def transfer(
             seeds=seeds,
             extra=extra,
             workers=workers,
+            earlier=earlier,
             progress=progress,
         )
     if as_json:

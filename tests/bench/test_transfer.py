@@ -98,6 +98,22 @@ def test_folds_do_not_change_what_needs_no_sources(data: Path, tmp_path: Path) -
     pd.testing.assert_frame_equal(*by_fold)
 
 
+def test_what_needs_no_sources_can_be_taken_over(data: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    run_transfer(data, first, forecasters=("last", "shift", "med5"))
+    run_transfer(data, second, forecasters=("med5",), earlier=first / "errors.csv")
+    whole, taken = (pd.read_csv(f / "errors.csv").drop(columns="seconds") for f in (first, second))
+    keys = ["end", "task", "K", "forecaster"]
+    pd.testing.assert_frame_equal(*(f.sort_values(keys, ignore_index=True) for f in (whole, taken)))
+    assert "From an earlier call: last, shift." in (second / "tables.md").read_text()
+    with pytest.raises(DataError, match="is about other tasks"):
+        run_transfer(data, tmp_path / "out", forecasters=("last",), extra=True, earlier=first / "errors.csv")
+    (tmp_path / "none.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"none.csv: is no errors.csv"):
+        run_transfer(data, tmp_path / "out", forecasters=("last",), earlier=tmp_path / "none.csv")
+    assert not (tmp_path / "out").exists()
+
+
 def test_extra_sources_are_judged_apart(data: Path, tmp_path: Path) -> None:
     run_transfer(data, tmp_path, forecasters=("last", "med5"), extra=True)
     assert set(pd.read_csv(tmp_path / "errors.csv").task) == {"lcdb11/task-x", "lcdb11/task-y"}
