@@ -24,7 +24,7 @@ from metalcx._resources import bundled_names
 home = Path(mx.__file__).resolve()
 assert Path(sys.prefix).resolve() in home.parents, f"metalcx comes from {home}, not from the wheel"
 names = {kind: bundled_names(kind) for kind in ("pretrained", "datasets")}
-assert "metalcx-base" in names["pretrained"] and "sklearn-mini" in names["datasets"], f"the wheel holds {names}"
+assert "metalcx-base" in names["pretrained"] and "smallnets" in names["datasets"], f"the wheel holds {names}"
 
 t = np.arange(1, 31)
 rows = [(run, s, 1 - np.exp(-s / (3 + run)) * 0.8) for run in range(8) for s in t if run < 6 or s <= 9]

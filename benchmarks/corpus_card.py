@@ -145,8 +145,8 @@ def extremes(runs: pd.DataFrame) -> str:
     few = ", ".join(f"`{task}` ({100 * part:.0f} %)" for task, part in learned[learned < FEW].items())
     return filled(
         f"Of the runs that did not diverge, {share(kept['loss'] > 100)} end at a loss above 100, of those of "
-        f"regressions {share(numbers['score'] < -1)} with an R2 below -1. Tasks in which fewer than {100 * FEW:.0f} % learn: "
-        f"{few or 'none'}."
+        f"regressions {share(numbers['score'] < -1)} with an R2 below -1. Tasks in which fewer "
+        f"than {100 * FEW:.0f} % learn: {few or 'none'}."
     )
 
 

@@ -73,7 +73,7 @@ app.callback(
 _add(app, "demo", _demo.demo, "metalcx demo --support 10")
 _corpora = _room("corpus", "Corpora of learning curves: find, fetch, import, build and validate them.")
 _add(_corpora, "list", _corpus.list_, "METALCX_DATA=~/curves metalcx corpus list")
-_add(_corpora, "show", _corpus.show, "metalcx corpus show sklearn-mini")
+_add(_corpora, "show", _corpus.show, "metalcx corpus show smallnets")
 _add(_corpora, "fetch", _fetch.fetch, "metalcx corpus fetch baker2018 --to baker2018-raw")
 _add(_corpora, "import", _import.import_, "metalcx corpus import lcbench data_2k_lw.json lcbench")
 _add(_corpora, "build", _build.build, "metalcx corpus build smallnets my-smallnets --engine ray")

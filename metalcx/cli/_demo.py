@@ -21,7 +21,7 @@ def demo(
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="Which model.")] = "metalcx-base",
     corpus: Annotated[
         str, typer.Option("--corpus", metavar="CORPUS", help="Where the new task is from.")
-    ] = "sklearn-mini",
+    ] = "smallnets",
     task: Annotated[
         str | None, typer.Option("--task", metavar="NAME", help="Which task; by default the first of an unseen family.")
     ] = None,
