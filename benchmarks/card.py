@@ -5,11 +5,11 @@
 The weights are those of
 
     metalcx meta-train --corpus lemur --corpus taskset-rnn --corpus baker2018 --corpus nmtlc \
-        --corpus nas-bench-nlp-wt2 --corpus algoperf --corpus lcdb11 --corpus sklearn-mini \
+        --corpus nas-bench-nlp-wt2 --corpus algoperf --corpus lcdb11 --corpus smallnets \
         --holdout sklearn-digits --workers 2 --out metalcx-base
 
-with METALCX_DATA naming the folder of the corpora (sklearn-mini shipped before smallnets did). The tables
-judge models that were trained in the same way, each without the family on which it was judged.
+with METALCX_DATA naming the folder of the corpora. The tables judge models that were trained in the same way, each
+without the family on which it was judged.
 """
 
 from __future__ import annotations
@@ -36,11 +36,10 @@ SOURCES = {
     "nas-bench-nlp-wt2": ("Apache-2.0", "arXiv:2006.07116"),
     "algoperf": ("Apache-2.0", "arXiv:2306.07179"),
     "lcdb11": ("CC BY 4.0", "arXiv:2505.15657"),
-    # A corpus that shipped before smallnets did; the weights learned from it.
-    "sklearn-mini": (
+    "smallnets": (
         "Apache-2.0",
-        "The metalcx authors: sklearn-mini, learning curves of small networks. Data: Pedregosa et al., "
-        "Scikit-learn, JMLR 12, 2011, and the sources that its loaders name",
+        "The metalcx authors: smallnets, learning curves of small networks on many datasets. Data: Pedregosa et al., "
+        "Scikit-learn, JMLR 12, 2011, the sources that its loaders name, and processes of our own",
     ),
 }
 
