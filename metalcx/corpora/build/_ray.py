@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from metalcx.corpora._environment import environment
 from metalcx.corpora.build._pieces import Arrays, Piece, piece_error
-from metalcx.corpora.build._threads import environment, one_thread
+from metalcx.corpora.build._threads import one_thread
 from metalcx.errors import DataError, MissingDependencyError
 
 #: How often a piece is tried again after the process or the machine that ran it died.

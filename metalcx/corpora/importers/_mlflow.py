@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from metalcx.corpora._environment import environment
 from metalcx.corpora.importers._base import Imported, ImportOptions, Tally
 from metalcx.corpora.importers._logs import LoggedRun, Series, chosen_time, declared, from_runs
 from metalcx.corpora.importers._settings import from_text
@@ -38,7 +38,7 @@ def read_mlflow(src: Path, options: ImportOptions, tally: Tally) -> Imported:
     """
     metrics = [m.name for m in declared(options, "mlflow")]
     time = chosen_time(options, _TIMES, src)
-    with _environment(), _reading(_place(src)) as uri:
+    with environment(**_ENVIRONMENT), _reading(_place(src)) as uri:
         runs = list(_runs(_client(uri, src), metrics, time, src, options.task is None))
     return from_runs(src, runs, options, tally, "mlflow", "second" if time == "seconds" else "step")
 
@@ -57,19 +57,6 @@ def _place(src: Path) -> Path:
         raise DataError(f"{src}: there is no such store; give the folder mlruns or the SQLite file")
     inside = [place / name for name in ("mlflow.db", "mlruns") if (place / name).exists()]
     return inside[0] if inside else place
-
-
-@contextlib.contextmanager
-def _environment() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
-    os.environ.update(_ENVIRONMENT)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager
