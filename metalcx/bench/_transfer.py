@@ -132,8 +132,8 @@ def run_transfer(
         seeds: Training seeds.
         extra: Judge on the tasks of lcdb11 (in folds) instead of the 47 of the protocol.
         workers: Processes; the result does not depend on it.
-        earlier: An `errors.csv` of an earlier call on the same tasks; what it says of forecasters that need no source
-            data, and are not among `forecasters`, is taken over.
+        earlier: An `errors.csv` of an earlier call on the same tasks; what it says of other methods than metalcx that
+            are not among `forecasters` is taken over. What was trained learned from the sources of that call.
         progress: Called with (done, total, what).
 
     Returns:
@@ -172,12 +172,12 @@ def run_transfer(
 
 
 def _taken_over(earlier: Path, chosen: Sequence[str], targets: set[str]) -> pd.DataFrame:
-    """Rows of an earlier `errors.csv` that hold whatever the sources: of forecasters that have none."""
+    """Rows of an earlier `errors.csv` on methods that metalcx is compared with."""
     import pandas as pd
 
     try:
         rows = pd.read_csv(earlier)
-        rows = rows[rows.forecaster.isin(set(STATIC) - set(chosen))]
+        rows = rows[rows.forecaster.isin({*STATIC, "trees"} - set(chosen))]
         same = rows.groupby("forecaster").task.agg(set).map(lambda found: found == targets).all()
     except (OSError, ValueError, AttributeError) as error:
         raise DataError(f"{earlier}: is no errors.csv of this benchmark ({error}); give one, or leave it out") from None
