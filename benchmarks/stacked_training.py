@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import multiprocessing
 import os
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -54,11 +56,13 @@ RNN = {"layers": 1, "mean": False, "dropout": 0.0}
 CONV = {"channels": 8, "blocks": 2, "kernel": 3, "activation": "relu", "norm": "none", "dropout": 0.0}
 #: Kind of data, network, settings; sizes are usual ones of the recipe that ships.
 NETWORKS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "mlp 16": ("vector", "mlp", {**MLP, "widths": (16,), "norm": "none"}),
     "mlp 32-32": ("vector", "mlp", {**MLP, "widths": (32, 32), "norm": "none"}),
     "mlp 64-64-64 batch norm": ("vector", "mlp", {**MLP, "widths": (64,) * 3, "norm": "batch", "residual": True}),
     "cnn 4 channels": ("image", "cnn", {**CNN, "channels": 4, "norm": "none"}),
     "cnn 8 channels batch norm": ("image", "cnn", CNN),
     "cells 8 channels": ("image", "cell-cnn", {**CELL, "dropout": 0.0}),
+    "rnn 8": ("sequence", "recurrent", {**RNN, "cell": "rnn", "hidden": 8}),
     "rnn 16": ("sequence", "recurrent", {**RNN, "cell": "rnn", "hidden": 16}),
     "gru 16": ("sequence", "recurrent", {**RNN, "cell": "gru", "hidden": 16}),
     "lstm 32": ("sequence", "recurrent", {**RNN, "cell": "lstm", "hidden": 32}),
@@ -206,10 +210,10 @@ def on_two(pool: ProcessPoolExecutor, stacks: Sequence[Stack], repeat: int) -> f
     return seconds(lambda: list(pool.map(train_in_worker, stacks)), repeat)[0]
 
 
-def measure(name: str, args: argparse.Namespace, pool: ProcessPoolExecutor) -> dict[str, Any]:
+def measure(name: str, runs: int | None, args: argparse.Namespace, pool: ProcessPoolExecutor) -> dict[str, Any]:
     """One row of the table."""
     kind, network, settings = NETWORKS[name]
-    runs = args.runs or {"vector": 24}.get(kind, 14)
+    runs = runs or {"vector": 24}.get(kind, 14)
     stack = stack_of(name, runs, args.epochs, args.batch, 0)
     plain, curves = {}, np.zeros(0)
     for threads in (1, 2):
@@ -248,8 +252,8 @@ def _shape(stack: Stack) -> tuple[tuple[int, ...], int]:
 
 def rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
-        for name in args.network or NETWORKS:
-            row = measure(name, args, pool)
+        for name, runs in itertools.product(args.network or NETWORKS, args.runs or [None]):
+            row = measure(name, runs, args, pool)
             print(row, file=sys.stderr, flush=True)
             yield {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in row.items()}
 
@@ -257,7 +261,7 @@ def rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", help="cpu, or cuda: then with one process alone")
-    parser.add_argument("--runs", type=int, help="runs of each network; by default 24 MLPs and 14 of the others")
+    parser.add_argument("--runs", type=int, nargs="+", help="runs of a stack; by default 24 of MLPs, 14 of others")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--repeat", type=int, default=3)
@@ -267,7 +271,7 @@ def main() -> None:
     found = list(rows(args))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with args.out.open("w", newline="") as file:
-        file.write(f"# python benchmarks/stacked_training.py {' '.join(sys.argv[1:])}".rstrip() + "\n")
+        file.write(f"# python benchmarks/stacked_training.py {shlex.join(sys.argv[1:])}".rstrip() + "\n")
         file.write(f"# torch {torch.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores\n")
         writer = csv.DictWriter(file, FIELDS)
         writer.writeheader()
