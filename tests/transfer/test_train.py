@@ -101,8 +101,10 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
 import numpy as np
+import torch
 from made_up import SMALL, items_pool
 from metalcx.transfer import TrainConfig
+torch.set_num_threads(1)
 from metalcx.transfer._train import episodic_loss, new_network, run_outer_loop
 pool = items_pool()
 config = TrainConfig(steps=60, batch=32, rate=0.01, checkpoint_every=3)
@@ -126,8 +128,14 @@ def test_a_process_that_was_killed_is_gone_on_from_with_the_same_bits(tmp_path: 
         process.stdout.close()
     assert process.returncode == -signal.SIGKILL, f"killed at step {moment}"
     config = TrainConfig(steps=60, batch=32, rate=0.01, checkpoint_every=3)
-    resumed = trained(items_pool(), config, path)
-    assert same(resumed, trained(items_pool(), config)), f"killed at step {moment}"
+    # As many threads as in the process that was killed: sums over another number of them round otherwise.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        resumed, unbroken = trained(items_pool(), config, path), trained(items_pool(), config)
+    finally:
+        torch.set_num_threads(threads)
+    assert same(resumed, unbroken), f"killed at step {moment}"
 
 
 def test_the_seed_of_a_step_is_the_same_in_every_process() -> None:
