@@ -15,6 +15,7 @@ import pytest
 import torch
 from made_up import SMALL, items_pool
 
+from metalcx.corpora.build._threads import one_thread
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._gate_network import GateNetwork, gate_loss
 from metalcx.transfer import Pool, TrainConfig
@@ -129,12 +130,8 @@ def test_a_process_that_was_killed_is_gone_on_from_with_the_same_bits(tmp_path: 
     assert process.returncode == -signal.SIGKILL, f"killed at step {moment}"
     config = TrainConfig(steps=60, batch=32, rate=0.01, checkpoint_every=3)
     # As many threads as in the process that was killed: sums over another number of them round otherwise.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         resumed, unbroken = trained(items_pool(), config, path), trained(items_pool(), config)
-    finally:
-        torch.set_num_threads(threads)
     assert same(resumed, unbroken), f"killed at step {moment}"
 
 
