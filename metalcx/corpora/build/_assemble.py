@@ -18,6 +18,8 @@ from metalcx.corpora.build._meta_features import meta_features
 from metalcx.corpora.build._plan import TaskPlan
 from metalcx.corpora.build._stack import MEASURED, Stack
 from metalcx.curves import Curves, Metric
+from metalcx.curves._batch import FloatArray, IntArray
+from metalcx.graphs import ArchGraph
 
 METRICS = (
     Metric("val_accuracy", "max", 0.0, 1.0, "fraction"),
@@ -31,7 +33,6 @@ METRICS = (
 TARGET_QUANTILE = 0.6
 
 Values = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,13 @@ def _columns(plan: TaskPlan, values: Values, length: IntArray, status: npt.NDArr
     return columns
 
 
-def _oriented(values: Values, metric: str) -> npt.NDArray[np.float64]:
+def _oriented(values: Values, metric: str) -> FloatArray:
     """The primary metric so that higher is better, -inf where a run was lost; shape (runs, points)."""
     column = -values[..., 1] if metric == "val_loss" else values[..., 2]
     return np.where(np.isfinite(column), column, -np.inf).astype(np.float64)
 
 
-def _out_of_patience(score: npt.NDArray[np.float64], patience: Sequence[int | None]) -> IntArray:
+def _out_of_patience(score: FloatArray, patience: Sequence[int | None]) -> IntArray:
     """Points of each run until it has gone its patience without a better value; shape (runs,)."""
     best = np.maximum.accumulate(score, 1)
     better = np.concatenate([np.ones((len(score), 1), bool), score[:, 1:] > best[:, :-1]], 1)
@@ -122,7 +123,7 @@ def _out_of_patience(score: npt.NDArray[np.float64], patience: Sequence[int | No
     return np.where(waited.any(1), waited.argmax(1) + 1, score.shape[1])
 
 
-def _at_target(score: npt.NDArray[np.float64], metric: str) -> tuple[float, IntArray]:
+def _at_target(score: FloatArray, metric: str) -> tuple[float, IntArray]:
     """A score that about four in ten runs reach, and points of each run until it does (at least five)."""
     aim = float(np.quantile(score.max(1), TARGET_QUANTILE))
     there = (score >= aim) & (np.arange(score.shape[1]) >= 4)
@@ -140,20 +141,16 @@ def _config(stack: Stack, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _architecture(stack: Stack, piece: Arrays) -> dict[str, Any]:
-    graph = json.loads(str(piece["graph"]))
+    graph = ArchGraph.from_json(str(piece["graph"]))
     spec = json.dumps({"network": stack.network, **stack.settings}, separators=(",", ":"))
     # Equal networks for data of equal shape are one architecture, whichever task trained them.
-    shape = [graph["nodes"][0], graph["nodes"][-1]]
+    shape = [graph.nodes[0], graph.nodes[-1]]
     digest = hashlib.sha256(json.dumps([spec, shape], sort_keys=True).encode()).hexdigest()[:12]
-    features = {
-        "n_params": sum(node.get("params", 0) for node in graph["nodes"]),
-        "macs": sum(node.get("macs", 0) for node in graph["nodes"]),
-        "nodes": len(graph["nodes"]),
-    }
+    features = {"n_params": graph.n_params, "macs": graph.macs, "nodes": len(graph.nodes)}
     return {
         "arch": f"{stack.network}-{digest}",
         "format": "metalcx-build",
         "spec": spec,
         "features": features,
-        "graph": graph,
+        "graph": json.loads(graph.to_json()),
     }

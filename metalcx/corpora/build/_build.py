@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,11 @@ import torch
 
 from metalcx.corpora._writer import CorpusWriter, refuse_unless_corpus
 from metalcx.corpora.build._assemble import METRICS, assemble
-from metalcx.corpora.build._engine import read_piece, run_pieces
+from metalcx.corpora.build._engine import Progress, read_piece, run_pieces
 from metalcx.corpora.build._plan import TaskPlan, plan
 from metalcx.corpora.build._recipe import Recipe
 from metalcx.corpora.build._stack import train_stack
 from metalcx.errors import CorpusError, DataError, name_some
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class BuildReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**{k: getattr(self, k) for k in self.__dataclass_fields__}, "path": str(self.path)}
+        return {**asdict(self), "path": str(self.path)}
 
 
 def build_corpus(
@@ -118,9 +117,8 @@ def _chosen(plans: Sequence[TaskPlan], tasks: Sequence[str] | None) -> list[Task
 
 def write_built(recipe: Recipe, plans: Sequence[TaskPlan], folder: Path, dst: Path) -> BuildReport:
     """Write the corpus from finished stacks, task by task."""
-    status: dict[str, int] = {}
-    runs = points = 0
-    seconds = 0.0
+    status: Counter[str] = Counter()
+    points, seconds = 0, 0.0
     known: set[str] = set()
     with CorpusWriter(
         dst,
@@ -151,10 +149,11 @@ def write_built(recipe: Recipe, plans: Sequence[TaskPlan], folder: Path, dst: Pa
                     known.add(architecture["arch"])
                     writer.add_architecture(**architecture)
             writer.add_runs(spec.task, result.curves, result.seed)
-            for word in result.curves.status:
-                status[word] = status.get(word, 0) + 1
-            runs, points = runs + len(result.curves), points + len(result.curves.t)
+            status.update(result.curves.status)
+            points += len(result.curves.t)
             ends = result.curves.offsets[1:] - 1
             seconds += float(result.curves.values["seconds"][ends].sum())
     datasets, families = ({getattr(p.spec, what) for p in plans} for what in ("dataset", "family"))
-    return BuildReport(dst, len(plans), len(datasets), len(families), runs, points, status, seconds / 3600)
+    return BuildReport(
+        dst, len(plans), len(datasets), len(families), status.total(), points, dict(status), seconds / 3600
+    )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metalcx.corpora.build._layers import activation_of, normed
+from metalcx.corpora.build._layers import activation_of, dropped, normed
 
 
 class Block(nn.Module):
@@ -58,7 +58,7 @@ def _stem(shape: tuple[int, ...], channels: int, kernel: int, activation: str, n
 
 def _head(channels: int, n_out: int, dropout: float) -> list[nn.Module]:
     pooled: list[nn.Module] = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return [*pooled, *([nn.Dropout(dropout)] if dropout else []), nn.Linear(channels, n_out)]
+    return [*pooled, *dropped(dropout), nn.Linear(channels, n_out)]
 
 
 def cnn(

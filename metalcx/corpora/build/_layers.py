@@ -36,3 +36,8 @@ def normed(norm: str, width: int, dimensions: int) -> list[nn.Module]:
     if norm == "layer":
         return [nn.LayerNorm(width) if dimensions == 1 else nn.GroupNorm(1, width)]
     return [nn.GroupNorm(max(1, width // GROUP), width)]
+
+
+def dropped(share: float) -> list[nn.Module]:
+    """No layer, or dropout of `share`."""
+    return [nn.Dropout(share)] if share else []

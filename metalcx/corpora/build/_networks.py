@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from metalcx.corpora.build._convolutional import cell_network, cnn
-from metalcx.corpora.build._layers import activation_of, normed
+from metalcx.corpora.build._layers import activation_of, dropped, normed
 from metalcx.corpora.build._sequential import attention, recurrent, temporal_conv
 from metalcx.errors import DataError, name_some
 
@@ -54,7 +54,7 @@ def mlp(
     layers: list[nn.Module] = [nn.Flatten()] if len(shape) > 1 else []
     for width in widths:
         parts = [nn.Linear(n_in, width), *normed(norm, width, 1), activation_of(activation)]
-        body = nn.Sequential(*parts, *([nn.Dropout(dropout)] if dropout else []))
+        body = nn.Sequential(*parts, *dropped(dropout))
         layers.append(Residual(body) if residual and width == n_in else body)
         n_in = width
     return nn.Sequential(*layers, nn.Linear(n_in, n_out))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metalcx.corpora.build._layers import activation_of, normed
+from metalcx.corpora.build._layers import activation_of, dropped, normed
 
 #: Gates of each cell.
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -74,7 +74,7 @@ def recurrent(
     """Recurrent layers, the last state or the mean of all, linear read-out."""
     sizes = [shape[-1], *[hidden] * layers]
     parts: list[nn.Module] = [RecurrentLayer(cell, n, hidden) for n in sizes[:-1]]
-    return nn.Sequential(*parts, Last(mean), *([nn.Dropout(dropout)] if dropout else []), nn.Linear(hidden, n_out))
+    return nn.Sequential(*parts, Last(mean), *dropped(dropout), nn.Linear(hidden, n_out))
 
 
 class SelfAttention(nn.Module):
@@ -102,7 +102,7 @@ class AttentionBlock(nn.Module):
         super().__init__()
         self.attend = nn.Sequential(nn.LayerNorm(width), SelfAttention(width, heads))
         wide = [nn.LayerNorm(width), nn.Linear(width, 2 * width), activation_of(activation)]
-        self.feed = nn.Sequential(*wide, nn.Linear(2 * width, width), *([nn.Dropout(dropout)] if dropout else []))
+        self.feed = nn.Sequential(*wide, nn.Linear(2 * width, width), *dropped(dropout))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, length, width), the same out."""
@@ -163,4 +163,4 @@ def temporal_conv(
         layers += [conv, *normed(norm, channels, 2 if norm == "layer" else 1), activation_of(activation)]
         n_in = channels
     pooled: list[nn.Module] = [nn.AdaptiveAvgPool1d(1), nn.Flatten()]
-    return nn.Sequential(*layers, *pooled, *([nn.Dropout(dropout)] if dropout else []), nn.Linear(channels, n_out))
+    return nn.Sequential(*layers, *pooled, *dropped(dropout), nn.Linear(channels, n_out))

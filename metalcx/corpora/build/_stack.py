@@ -23,12 +23,11 @@ from metalcx.corpora.build._data import Data, DataSpec, make
 from metalcx.corpora.build._initial import initialised
 from metalcx.corpora.build._networks import build_network
 from metalcx.corpora.build._optimiser import StackedOptimiser, learning_rates
+from metalcx.corpora.build._pieces import Arrays
 from metalcx.graphs import trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 #: What is measured after each epoch, and before the first; the score is accuracy, or R2 for regression.
 MEASURED = ("train_loss", "val_loss", "val_score", "test_score", "learning_rate", "seconds")
@@ -156,7 +155,7 @@ class _Training:
     def _objective(self, out: Tensor, y: Tensor) -> Tensor:
         """What training minimises: squared error, or cross-entropy with each run's label smoothing; shape (R,)."""
         if not self.data.n_classes:
-            return ((out[..., 0] - y) ** 2).mean(1)
+            return self._plain_loss(out, y)
         logs = functional.log_softmax(out, -1)
         hit = logs.gather(-1, y[..., None])[..., 0]
         return -((1 - self.smoothing) * hit + self.smoothing * logs.mean(-1)).mean(1)
