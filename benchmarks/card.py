@@ -46,7 +46,7 @@ SOURCES = {
 
 def percent(value: float) -> str:
     """A signed share in percent."""
-    return f"{100 * value:+.1f} %"
+    return f"{round(100 * value, 1) + 0.0:+.1f} %"  # + 0.0: no minus before a zero
 
 
 def results(summary: pd.DataFrame) -> list[str]:
@@ -90,7 +90,8 @@ def card(summary: pd.DataFrame, loses: pd.DataFrame, about: dict[str, object]) -
     limits = """
         - The digits family was held out of training, for the demo.
         - The order of runs is hardly better than that of their last values.
-        - Without support the intervals are too narrow, and on ragged tasks the last value is better.
+        - Without support the intervals are too narrow, boosted trees on the same inputs are ahead, and on ragged tasks the
+          last value is better.
         - Architectures, hyperparameters and further metrics are not used.
         - A forecast beyond the longest support run is that at its end.
         - Times must mean the same in support and queries; where runs are ragged, they are compared by progress.
