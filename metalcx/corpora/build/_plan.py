@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from metalcx.corpora.build._data import DataSpec
 from metalcx.corpora.build._engine import Piece
-from metalcx.corpora.build._recipe import Recipe
-from metalcx.corpora.build._space import draw_batch_size, draw_config, draw_network
+from metalcx.corpora.build._recipe import Recipe, RunsOf
+from metalcx.corpora.build._space import draw_batch_size, draw_common, draw_config, draw_near, draw_network
 from metalcx.corpora.build._stack import Stack
 
 #: Raised whenever a stack of the same description would come out differently, so that no old piece is taken for it.
 VERSION = 1
+
+Draw = Callable[[np.random.Generator], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,15 @@ def plan_task(recipe: Recipe, spec: DataSpec) -> TaskPlan:
         "patience" if point < recipe.patience else "target" if point < recipe.patience + recipe.target else "none"
     )
     runs = recipe.runs[spec.kind]
+    draw_one: Draw = partial(draw_config, classification)
+    # A stream of its own, so that the other tasks' plans are the same whatever the share of searches.
+    apart = np.random.default_rng([recipe.seed, zlib.crc32(spec.task.encode()), 1])
+    if apart.random() < recipe.searches:
+        runs = RunsOf(2 * runs.stacks, max(1, runs.stack // 2))
+        draw_one = partial(draw_near, draw_common(classification, apart))
     stacks, groups = [], []
     for _ in range(runs.stacks):
-        configs, numbers = _configs(rng, runs.stack, recipe.repeat, classification, stopping, epochs)
+        configs, numbers = _configs(rng, draw_one, runs.stack, recipe.repeat, stopping, epochs)
         network, settings = draw_network(spec.kind, rng)
         batch = draw_batch_size(spec.n_train, max(1, recipe.max_steps // epochs), rng)
         seed = int(rng.integers(2**31))
@@ -81,7 +90,7 @@ def plan_task(recipe: Recipe, spec: DataSpec) -> TaskPlan:
 
 
 def _configs(
-    rng: np.random.Generator, n: int, repeat: int, classification: bool, stopping: str, epochs: int
+    rng: np.random.Generator, draw_one: Draw, n: int, repeat: int, stopping: str, epochs: int
 ) -> tuple[tuple[Mapping[str, Any], ...], tuple[int, ...]]:
     """Configurations of a stack, and for each the number of the first that is equal to it."""
     configs: list[Mapping[str, Any]] = []
@@ -91,7 +100,7 @@ def _configs(
             numbers.append(numbers[int(rng.integers(i))])
             configs.append(configs[numbers[-1]])
             continue
-        config = draw_config(classification, rng)
+        config = draw_one(rng)
         if stopping == "patience" and rng.random() < 0.5:
             config["patience"] = max(3, epochs // int(rng.choice([4, 8])))
         configs.append(config)

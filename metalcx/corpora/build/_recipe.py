@@ -50,6 +50,8 @@ class Recipe:
         patience: Share of tasks of which half the runs stop when their validation does not improve.
         target: Share of tasks whose runs stop at a score that four in ten of them reach.
         loss: Share of tasks whose primary metric is the validation loss; for the others it is accuracy or R2.
+        searches: Share of tasks that look like an architecture search: all runs are trained nearly the same way, in
+            twice as many stacks of half the size.
         redistributable: Whether what is learned from the corpus may ship.
         seed: Of everything that is drawn, from 0.
     """
@@ -65,6 +67,7 @@ class Recipe:
     patience: float = 0.1
     target: float = 0.1
     loss: float = 0.4
+    searches: float = 0.0
     redistributable: bool = True
     seed: int = 0
     specs: tuple[DataSpec, ...] = field(init=False)
@@ -77,8 +80,11 @@ class Recipe:
                 f"more; got epochs={list(self.epochs)}, max_steps={self.max_steps}, repeat={self.repeat}"
             )
         # Written so that NaN, which TOML has, is refused.
-        if not all(0 <= share <= 1 for share in (self.patience, self.target, self.loss, self.patience + self.target)):
-            raise DataError("patience, target and loss are shares of tasks; patience and target add up to 1 at most")
+        shares = (self.patience, self.target, self.loss, self.searches, self.patience + self.target)
+        if not all(0 <= share <= 1 for share in shares):
+            raise DataError(
+                "patience, target, loss and searches are shares of tasks; patience and target add up to 1 at most"
+            )
         if self.seed < 0:
             raise DataError(f"seed is {self.seed}; give a whole number from 0")
         object.__setattr__(self, "specs", expand(self.data, self.seed))

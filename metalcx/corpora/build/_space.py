@@ -64,6 +64,19 @@ def draw_config(classification: bool, rng: Rng) -> dict[str, Any]:
     return config
 
 
+def draw_common(classification: bool, rng: Rng) -> dict[str, Any]:
+    """A configuration that is likely to train, as one that many architectures are compared under has to be."""
+    config = draw_config(classification, rng)
+    low, high = RATES[config["optimiser"]]
+    return config | {"learning_rate": 10 ** (low + (high - low) * rng.uniform(0.4, 0.75)), "init_gain": 1.0}
+
+
+def draw_near(common: dict[str, Any], rng: Rng) -> dict[str, Any]:
+    """The same but for a learning rate and a weight decay within a factor of two."""
+    near = {name: _rounded(common[name] * 2 ** rng.uniform(-1, 1)) for name in ("learning_rate", "weight_decay")}
+    return {**common, **near}
+
+
 def _pick(rng: Rng, words: Sequence[str], odds: Sequence[float] | None = None) -> str:
     return words[int(rng.choice(len(words), p=odds))]
 

@@ -22,6 +22,7 @@ TABLES: tuple[dict[str, Any], ...] = (
     {"source": "templates", "shift": [0, 2], "n_train": 100},
     {"source": "counting", "tasks": ["classification", "regression"]},
 )
+VARIED = ("learning_rate", "weight_decay", "patience")
 RUNS = {"vector": RunsOf(3, 20), "image": RunsOf(4, 9), "sequence": RunsOf(4, 9)}
 
 
@@ -67,6 +68,29 @@ def test_tasks_are_counted_out_as_the_recipe_says(plans: tuple[TaskPlan, ...]) -
             assert 8 <= stack.epochs <= 40
             assert stack.epochs * max(1, each.spec.n_train // stack.batch_size) <= 200
         assert len({stack.seed for stack in each.stacks}) == wanted.stacks
+
+
+def test_searches_train_many_architectures_nearly_the_same_way() -> None:
+    usual, shared = plan(recipe()), plan(recipe(searches=1.0))
+    for before, after in zip(usual, shared, strict=True):
+        asked = RUNS[after.spec.kind]
+        assert [len(stack.configs) for stack in after.stacks] == [asked.stack // 2] * (2 * asked.stacks)
+        configs = [config for stack in after.stacks for config in stack.configs]
+        rates = np.array([config["learning_rate"] for config in configs])
+        assert rates.max() / rates.min() <= 4.01
+        kept = [{k: v for k, v in c.items() if k not in VARIED} for c in configs]
+        assert all(other == kept[0] for other in kept)
+        assert (before.metric, before.epochs, before.stopping) == (after.metric, after.epochs, after.stopping)
+    assert len({plan_.stacks[0].configs[0]["optimiser"] for plan_ in shared}) > 1
+
+
+def test_the_tasks_that_are_no_searches_are_planned_as_without_them() -> None:
+    def many(searches: float) -> list[TaskPlan]:
+        given = recipe(searches=searches)
+        return [plan_task(given, replace(given.specs[0], task=f"iris-{i}")) for i in range(60)]
+
+    same = [a == b for a, b in zip(many(0.0), many(0.4), strict=True)]
+    assert 0.4 < np.mean(same) < 0.8
 
 
 def test_metrics_budgets_and_stopping_come_in_the_shares_asked_for(many: list[TaskPlan]) -> None:
