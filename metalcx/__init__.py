@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from metalcx import bench as bench
     from metalcx import corpora as corpora
     from metalcx import curves as curves
+    from metalcx import encoders as encoders
     from metalcx import errors as errors
     from metalcx import forecasters as forecasters
     from metalcx import graphs as graphs
@@ -33,7 +34,19 @@ _HOMES = {
     "load": "hub",
 }
 _ROOMS = frozenset(
-    {"bench", "corpora", "curves", "errors", "forecasters", "graphs", "hub", "protocol", "testing", "transfer"}
+    [
+        "bench",
+        "corpora",
+        "curves",
+        "encoders",
+        "errors",
+        "forecasters",
+        "graphs",
+        "hub",
+        "protocol",
+        "testing",
+        "transfer",
+    ]
 )
 
 __all__ = [
@@ -45,6 +58,7 @@ __all__ = [
     "bench",
     "corpora",
     "curves",
+    "encoders",
     "errors",
     "forecasters",
     "graphs",
