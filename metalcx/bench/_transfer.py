@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,28 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metalcx.bench._score import score_task
-from metalcx.corpora import Corpus, all_tasks, open_corpus
+from metalcx.bench._study import EXTRA_TARGETS, TARGETS, Progress, Study, Unit
+from metalcx.bench._trained import GRADIENT, LESS, TRAINED, Pools, train
 from metalcx.errors import DataError, name_some
 from metalcx.forecasters import SRM, Baseline, LatentKroneckerGP, OneEpoch, PowerLaw
 from metalcx.forecasters._memory import remembering
 from metalcx.protocol import Forecaster
-from metalcx.transfer._pool import Pool, PoolConfig, build_pool
-from metalcx.transfer._tasks import PreparedTask, prepared
+from metalcx.transfer._tasks import PreparedTask
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Progress = Callable[[int, int, str], None]
-
-#: Corpora whose tasks are the targets, in the order that numbers them.
-TARGETS = ("lemur", "spikenas-bench", "taskset-rnn", "baker2018", "nmtlc", "nas-bench-nlp-wt2", "algoperf")
-
-#: Further sources. The tasks of the first are targets of a table of their own; the second ships with metalcx.
-EXTRA_TARGETS, OURS = "lcdb11", "smallnets"
-EXTRA_SOURCES = (EXTRA_TARGETS, OURS)
-
-#: Runs that a task needs to be drawn from at all.
-MIN_RUNS = 8
 
 #: What needs no source data, by name.
 STATIC: dict[str, Callable[[], Forecaster]] = {
@@ -57,57 +44,11 @@ STATIC: dict[str, Callable[[], Forecaster]] = {
     "srm": SRM,
 }
 
-#: Trained through an inner loop.
-GRADIENT = ("metalcx-maml", "metalcx-metasgd", "metalcx-anil")
-
-#: metalcx with fewer sources, everything else equal: forecaster -> corpora that it does not learn from.
-FEWER = {"metalcx-without-extra": EXTRA_SOURCES, f"metalcx-without-{OURS}": (OURS,)}
-
-#: What is trained once a held-out family and seed.
-TRAINED = ("trees", "metalcx", "metalcx-amortised", *FEWER, *GRADIENT)
-
 #: What is asked for by name only: nu-SVRs take hours on ragged tasks, inner loops and ablations are trained apart.
-ON_REQUEST = ("srm", "metalcx-amortised", f"metalcx-without-{OURS}", *GRADIENT)
+ON_REQUEST = ("srm", "metalcx-amortised", *LESS, *GRADIENT)
 
 #: Too slow for the way to the final; scored at the final only.
 FINAL_ONLY = ("srm", "srm-ols", "lkgp")
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One piece of work, written to one file: a forecaster, a seed, and the tasks of a fold's families."""
-
-    forecaster: str
-    seed: int
-    fold: int
-    families: tuple[str, ...]
-
-    @property
-    def file(self) -> str:
-        """Name of its part."""
-        return f"{self.forecaster}-seed{self.seed}-fold{self.fold:02d}.csv"
-
-
-@dataclass(frozen=True)
-class Study:
-    """Everything that a unit needs, the same in all processes."""
-
-    data: Path
-    out: Path
-    extra: bool
-    folds: int | None
-
-    def tasks(self) -> list[PreparedTask]:
-        """All tasks, the targets first, those of extra sources after them."""
-        names = (*TARGETS, EXTRA_TARGETS)
-        corpora = [Corpus.open(self.data / name) for name in names if (self.data / name).is_dir()]
-        ours = self.data / OURS
-        corpora.append(Corpus.open(ours) if ours.is_dir() else open_corpus(OURS))
-        return prepared(all_tasks(corpora), MIN_RUNS)
-
-    def is_target(self, task: PreparedTask) -> bool:
-        """Whether the table is about it."""
-        return task.corpus == EXTRA_TARGETS if self.extra else task.corpus not in EXTRA_SOURCES
 
 
 def run_transfer(
@@ -160,8 +101,11 @@ def run_transfer(
     (out / "parts").mkdir(parents=True, exist_ok=True)
     _claim(out, _folds(study, tasks))
     units = [u for u in _units(study, tasks, chosen, seeds) if not (out / "parts" / u.file).exists()]
-    if any(u.forecaster in TRAINED for u in units):
-        _pools(study, tasks, units, workers, progress)
+    # Drawn here, before processes that would each draw them.
+    pools = Pools(study, tasks)
+    for name in dict.fromkeys(u.forecaster for u in units if u.forecaster in TRAINED):
+        pools.of(name, workers, progress)
+    del pools
     done = 0
     for job in _run(study, _jobs(units), workers):
         for unit in job:
@@ -249,7 +193,8 @@ def _start(study: Study) -> None:
     # Two processes share the cores better than two times two threads. The limits hold as long as they are kept.
     torch.set_num_threads(1)
     _STATE.clear()
-    _STATE.update(limits=threadpool_limits(1), study=study, tasks=study.tasks())
+    tasks = study.tasks()
+    _STATE.update(limits=threadpool_limits(1), study=study, tasks=tasks, pools=Pools(study, tasks))
 
 
 def _score_job(job: Job) -> Job:
@@ -268,7 +213,7 @@ def _score_unit(unit: Unit, timed: bool) -> None:
     study: Study = _STATE["study"]
     tasks: list[PreparedTask] = _STATE["tasks"]
     started = time.process_time()
-    base = STATIC[unit.forecaster]() if unit.forecaster in STATIC else _train(unit)
+    base = STATIC[unit.forecaster]() if unit.forecaster in STATIC else train(unit, _STATE["pools"])
     rows = []
     for number, task in enumerate(tasks):
         if task.family in unit.families and study.is_target(task):
@@ -285,60 +230,3 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
     partial_file = path.with_suffix(f".{os.getpid()}.part")
     frame.to_csv(partial_file, index=False, float_format="%.6g")
     os.replace(partial_file, path)
-
-
-def _pools(study: Study, tasks: list[PreparedTask], units: list[Unit], workers: int, progress: Progress | None) -> None:
-    """Draw the episodes once, before processes that would each draw them."""
-    wanted = {(_pool_config(u.forecaster), FEWER.get(u.forecaster, ())) for u in units if u.forecaster in TRAINED}
-    for config, left_out in sorted(wanted, key=str):
-        build_pool(_sources(tasks, left_out), config, study.out / "pool", workers, progress)
-
-
-def _sources(tasks: list[PreparedTask], left_out: Sequence[str]) -> list[PreparedTask]:
-    return [task for task in tasks if task.corpus not in left_out]
-
-
-def _pool_config(forecaster: str) -> PoolConfig:
-    gradient = forecaster in GRADIENT
-    config = PoolConfig(with_support=gradient)
-    # The inner loop sees whole episodes, a few a step, so that fewer of them go as far.
-    return replace(config, per_task=80, per_small_task=10, mixed=2000, synthetic=1000) if gradient else config
-
-
-def _pool(forecaster: str) -> tuple[Pool, list[PreparedTask]]:
-    """The episodes that it learns from, and the tasks from which they were drawn."""
-    key = _pool_config(forecaster), FEWER.get(forecaster, ())
-    pools: dict[Any, tuple[Pool, list[PreparedTask]]] = _STATE.setdefault("pools", {})
-    if key not in pools:
-        study: Study = _STATE["study"]
-        sources = _sources(_STATE["tasks"], key[1])
-        pools[key] = build_pool(sources, key[0], study.out / "pool"), sources
-    return pools[key]
-
-
-def _train(unit: Unit) -> Forecaster:
-    from metalcx.forecasters._gate_adapt import InnerLoop
-    from metalcx.transfer import MetaConfig, TrainConfig, train_on
-    from metalcx.transfer._train import episode_odds
-
-    study: Study = _STATE["study"]
-    pool, tasks = _pool(unit.forecaster)
-    usable = np.array([t.family not in unit.families for t in tasks])
-    if unit.forecaster == "trees":
-        from metalcx.forecasters._trees import BoostedTrees
-
-        odds = episode_odds(pool, tasks, TrainConfig(), _pool_config(unit.forecaster), usable)
-        rng = np.random.default_rng([unit.seed, 6])
-        row = (odds / np.maximum(np.bincount(pool.episode, minlength=len(odds)), 1))[pool.episode]
-        return BoostedTrees.fit(pool.queries.take(rng.choice(len(row), 100_000, p=row / row.sum())), unit.seed)
-    _, _, algorithm = unit.forecaster.partition("-")
-    gradient = unit.forecaster in GRADIENT
-    config = MetaConfig(
-        algorithm=algorithm if gradient else "episodic",
-        train=TrainConfig(seed=unit.seed, steps=600 if gradient else TrainConfig.steps),
-        pool=_pool_config(unit.forecaster),
-    )
-    sources = unit.forecaster.removeprefix("metalcx") if unit.forecaster in FEWER else ""
-    name = f"{config.algorithm}{sources}-seed{unit.seed}-fold{unit.fold:02d}-of{study.folds or 0}.safetensors"
-    model = train_on(pool, tasks, config, study.out / "models" / name, usable)
-    return replace(model, inner=InnerLoop(candidates=(0,))) if algorithm == "amortised" else model

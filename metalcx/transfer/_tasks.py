@@ -36,6 +36,7 @@ class PreparedTask:
         final: Value at each run's last point, shape (n,).
         scale: Unit of errors: inter-quartile range of finals, or the protocol's stand-in.
         ragged: Whether its corpus is one of `RAGGED`.
+        domain: Such as ``img-classification``, where it is known.
     """
 
     name: str
@@ -45,6 +46,7 @@ class PreparedTask:
     final: FloatArray
     scale: float
     ragged: bool
+    domain: str = ""
 
     def __len__(self) -> int:
         return len(self.curves)
@@ -56,8 +58,11 @@ def prepared(tasks: Iterable[Task], min_runs: int = 1) -> list[PreparedTask]:
     Tasks that share a family, or a dataset under any name, get the same family.
     """
     tasks = list(tasks)
-    parts = (prepare(t.curves(), t.name, t.corpus.name, f) for t, f in zip(tasks, families(tasks), strict=True))
-    return [p for p in parts if p is not None and len(p) >= min_runs]
+    parts = (
+        (task, prepare(task.curves(), task.name, task.corpus.name, family))
+        for task, family in zip(tasks, families(tasks), strict=True)
+    )
+    return [replace(p, domain=task.domain) for task, p in parts if p is not None and len(p) >= min_runs]
 
 
 def prepare(curves: Curves, name: str, corpus: str, family: str, seed: int = 0) -> PreparedTask | None:

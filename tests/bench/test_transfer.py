@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from made_up import corpus
 
-from metalcx.bench import _bootstrap, _score, _transfer, run_transfer
+from metalcx.bench import _bootstrap, _score, _trained, _transfer, run_transfer
 from metalcx.errors import DataError
 from metalcx.forecasters._gate_network import GateConfig
 from metalcx.forecasters._trees import BoostedTrees
@@ -145,7 +145,7 @@ def test_unknown_forecasters_and_folders_are_refused(data: Path, tmp_path: Path)
 def small_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pools, networks and trainings of the benchmark, shrunk."""
     few = PoolConfig(per_task=6, per_small_task=6, mixed=4, synthetic=2)
-    monkeypatch.setattr(_transfer, "_pool_config", lambda name: replace(few, with_support=name in _transfer.ON_REQUEST))
+    monkeypatch.setattr(_trained, "pool_config", lambda name: replace(few, with_support=name in _trained.GRADIENT))
     config = meta.MetaConfig
 
     def shrunk(algorithm: str, train: TrainConfig, pool: PoolConfig) -> meta.MetaConfig:
@@ -161,27 +161,28 @@ def small_training(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_trained_is_trained_without_the_family(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held: list[tuple[str, set[str]]] = []
-    corpora: set[frozenset[str]] = set()
+    learned: list[tuple[str, frozenset[str]]] = []
     train_on = meta.train_on
 
     def watched(pool: Any, tasks: Any, config: Any, checkpoint: Any, usable: Any) -> Any:
-        held.append((config.algorithm, {t.family for t, u in zip(tasks, usable, strict=True) if not u}))
-        corpora.add(frozenset(t.corpus for t in tasks))
+        learned.append((config.algorithm, frozenset(t.name for t, u in zip(tasks, usable, strict=True) if u)))
         return train_on(pool, tasks, config, checkpoint, usable)
 
     monkeypatch.setattr("metalcx.transfer.train_on", watched)
-    fewer = ("metalcx-without-extra", "metalcx-without-smallnets")
+    fewer = ("metalcx-without-extra", "metalcx-less-smallnets", "metalcx-less-smallnets-img")
     names = ("last", "med5", "trees", "metalcx", "metalcx-amortised", "metalcx-anil", *fewer)
     run_transfer(data, tmp_path, forecasters=names, seeds=1)
-    assert {a for a, _ in held} == {"episodic", "anil"}
-    assert {frozenset(f) for _, f in held} == {frozenset("a"), frozenset("b")}
+    # Held out: a (lemur's and nmtlc's), and b.
+    measured = [{"lemur/task-b"}, {"lemur/task-a", "nmtlc/task-a"}]
+    lcdb11, smallnets = {"lcdb11/task-x", "lcdb11/task-y"}, {"smallnets/task-s"}
+    for further in (set(), lcdb11, lcdb11 | smallnets):
+        assert all(("episodic", frozenset(sources | further)) in learned for sources in measured)
+    assert {("anil", frozenset(sources | lcdb11 | smallnets)) for sources in measured} < set(learned)
+    assert len(learned) == 2 * (3 + len(fewer))
     errors = pd.read_csv(tmp_path / "errors.csv")
     assert set(errors.forecaster) == set(names)
     assert errors[errors.end == "own"].error.notna().all()
     # Amortised and adapted are one model, trained once; those with fewer sources are models of their own.
-    assert len(list((tmp_path / "models").glob("episodic-*"))) == 2 * 3
-    measured = frozenset({"lemur", "nmtlc"})
-    assert corpora == {measured, measured | {"lcdb11"}, measured | {"lcdb11", "smallnets"}}
+    assert len(list((tmp_path / "models").glob("episodic-*"))) == 2 * (1 + len(fewer))
     loses = pd.read_csv(tmp_path / "loses.csv")
     assert (loses.ratio > 1.5).all()
