@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from metalcx.cli._options import HorizonOption, JsonOption
 from metalcx.cli._output import print_json, working
 from metalcx.errors import DataError, name_some
+
+if TYPE_CHECKING:
+    from metalcx.corpora.importers import ImportReport
 
 FormatArgument = Annotated[str, typer.Argument(metavar="FORMAT", help="One of the formats below.")]
 SourceArgument = Annotated[Path, typer.Argument(metavar="SRC", help="File or folder as it was published or logged.")]
@@ -80,10 +83,13 @@ def import_(
     if as_json:
         print_json(report.to_dict())
         return
-    typer.echo(
-        f"{dst}: {_many(report.points, 'point')} of {_many(report.runs, 'run')} in {_many(report.tasks, 'task')} read; "
-        f"{report.shortest:,} to {report.longest:,} points a run, {report.median:,g} in the median"
-    )
+    _tell(report)
+
+
+def _tell(report: ImportReport) -> None:
+    read = f"{_many(report.points, 'point')} of {_many(report.runs, 'run')} in {_many(report.tasks, 'task')} read"
+    each = f"{report.shortest:,} to {report.longest:,} points a run, {report.median:,g} in the median"
+    typer.echo(f"{report.path}: {read}; {each}")
     for why, what in report.skipped.items():
         typer.echo(f"left out: {len(what):,}, {why}: {name_some(what)}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +19,6 @@ from metalcx.corpora._format import (
     CURVES,
     FILES,
     MANIFEST,
-    RUN_STATUSES,
     RUNS,
     SECONDS,
     TASK_COLUMNS,
@@ -28,6 +26,7 @@ from metalcx.corpora._format import (
     Manifest,
 )
 from metalcx.corpora._parts import TableWriter, config_texts, json_text
+from metalcx.corpora._refuse import refuse_unless_corpus, refuse_unless_fitting
 from metalcx.corpora._swap import readable, replacing
 from metalcx.corpora._validate import validate
 from metalcx.curves import Curves, Metric
@@ -160,7 +159,10 @@ class CorpusWriter:
                 metrics that are not there are written as not measured.
             seed: Seed of each run, None where unknown, shape (n,).
         """
-        self._check(task, curves)
+        where = f"{self.path}: task {task!r}"
+        if task not in self._tasks:
+            raise CorpusError(f"{where} is unknown; add_task comes first")
+        refuse_unless_fitting(curves, where, self._tasks[task]["metric"], self._manifest.metrics, self._value_names)
         n = len(curves)
         first = self._runs.rows
         names = [str(name) for name in curves.ids]
@@ -203,39 +205,6 @@ class CorpusWriter:
                 )
         return columns
 
-    def _check(self, task: str, curves: Curves) -> None:
-        where = f"{self.path}: task {task!r}"
-        if task not in self._tasks:
-            raise CorpusError(f"{where} is unknown; add_task comes first")
-        if self._tasks[task]["metric"] != curves.metric.name:
-            raise CorpusError(
-                f"{where} is measured by {self._tasks[task]['metric']!r}, these curves by {curves.metric.name!r}"
-            )
-        declared = {m.name: m for m in self._manifest.metrics}
-        other = [m.name for m in curves.metrics if m.name in declared and m.goal != declared[m.name].goal]
-        unknown = [name for name in curves.values if name not in self._value_names]
-        if other or unknown:
-            raise CorpusError(
-                f"{where}: {name_some(other or unknown)} not declared so; "
-                "give the metrics, or seconds=True, to the writer"
-            )
-        bad = ~np.isin(curves.status.astype(str), RUN_STATUSES)
-        if bad.any():
-            raise CorpusError(
-                f"{where}: runs {name_some(curves.ids[bad])} are still running; "
-                "a corpus holds completed, diverged and censored runs"
-            )
-        empty = curves.length == 0
-        if empty.any():
-            raise CorpusError(f"{where}: runs {name_some(curves.ids[empty])} have no point; leave them out")
-        for name in declared.keys() & curves.values.keys():
-            outside = declared[name].outside(curves.values[name])
-            if outside.any():
-                runs = name_some(np.unique(curves.ids[curves.owner[outside]].astype(str)))
-                raise CorpusError(
-                    f"{where}: {name!r} leaves its declared bounds in runs {runs}; correct the values or the bounds"
-                )
-
     def _finish(self) -> None:
         import pandas as pd
 
@@ -272,30 +241,6 @@ class CorpusWriter:
                 f"{self.path}: could not be written ({error}); make room or change the permissions, "
                 "and write it again. What was there before is unchanged"
             ) from error
-
-
-def refuse_unless_corpus(path: Path) -> None:
-    """Raise unless `path` is free, an empty folder, or a corpus: nothing else is ever overwritten."""
-    path = readable(path)
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise CorpusError(f"{path}: is a file; give a folder")
-    entries = list(path.iterdir())
-    try:
-        said = json.loads((path / MANIFEST).read_text(encoding="utf-8")) if (path / MANIFEST).is_file() else None
-    except ValueError:
-        said = None
-    is_corpus = isinstance(said, dict) and str(said.get("format")).startswith("metalcx-corpus/")
-    if entries and not is_corpus:
-        raise CorpusError(
-            f"{path}: is there and is no corpus; it is not overwritten. Give another folder, or remove it"
-        )
-    folders = [entry.name for entry in entries if entry.is_dir()]
-    if folders:
-        raise CorpusError(
-            f"{path}: holds folders ({name_some(folders)}), so it is more than a corpus and is not overwritten"
-        )
 
 
 def _texts(*names: str) -> pa.Schema:

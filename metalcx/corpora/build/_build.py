@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from metalcx.corpora._writer import CorpusWriter, refuse_unless_corpus
+from metalcx.corpora._refuse import refuse_unless_corpus
+from metalcx.corpora._writer import CorpusWriter
 from metalcx.corpora.build._assemble import METRICS, assemble
 from metalcx.corpora.build._engine import Progress, read_piece, run_pieces
 from metalcx.corpora.build._plan import TaskPlan, plan
