@@ -34,6 +34,11 @@ def learn(seed: int) -> dict[str, np.ndarray]:
     return {"losses": np.array(losses), "w0": w[0].numpy(), "w1": w[1].numpy()}
 
 
+def devices(work: Any) -> dict[str, np.ndarray]:
+    """The GPUs that this process may see."""
+    return {"gpus": np.array(os.environ.get("CUDA_VISIBLE_DEVICES", ""))}
+
+
 def mark(folder: str, name: str) -> int:
     """Leave a mark for a run that begins, named after its process; returns which run of `name` this is."""
     (Path(folder) / f"{name}.{os.getpid()}.{time.time_ns()}").touch()

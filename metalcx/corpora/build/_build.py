@@ -89,7 +89,8 @@ def build_corpus(
     pieces = [piece for each in plans for piece in each.pieces()]
     try:
         dst.parent.mkdir(parents=True, exist_ok=True)
-        run_pieces(partial(train_stack, device=device), pieces, folder, engine, workers, progress)
+        gpu = device.startswith("cuda")
+        run_pieces(partial(train_stack, device=device), pieces, folder, engine, workers, progress, gpu)
     except OSError as error:
         if error.filename is None:  # of the engine
             raise

@@ -35,6 +35,7 @@ def run_pieces(
     engine: str = "serial",
     workers: int | None = None,
     progress: Progress | None = None,
+    gpu: bool = False,
 ) -> None:
     """Run `function` on the work of each piece and keep what it gives as ``folder/KEY.npz``.
 
@@ -51,9 +52,11 @@ def run_pieces(
             address, ``auto``, ``host:6379`` or ``ray://host:10001``, which goes on running afterwards.
         workers: How many pieces run at once on Ray; all processors by default. ``serial`` runs one.
         progress: Called with the number finished before, and again after each piece.
+        gpu: Whether pieces need a GPU, of which Ray then gives each a share.
 
     Raises:
-        DataError: If the engine, a key or `workers` cannot be used, or the cluster cannot be reached.
+        DataError: If the engine, a key or `workers` cannot be used, the cluster cannot be reached, or has no GPU where
+            one is needed.
         CorpusError: If another process builds in `folder`, or a file cannot be written.
         MissingDependencyError: If the engine needs Ray and it is not installed.
         MetalcxError: If `function` fails on a piece, named by its key; all others that are finished are kept.
@@ -70,7 +73,7 @@ def run_pieces(
         if engine == "serial":
             _run_here(function, todo, keep)
         elif todo:
-            run_on_ray(function, todo, keep, engine, workers)
+            run_on_ray(function, todo, keep, engine, workers, gpu)
 
 
 def _check(engine: str, workers: int | None) -> None:

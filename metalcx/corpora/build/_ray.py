@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import signal
 import socket
 import threading
@@ -48,15 +49,17 @@ def run_on_ray(
     keep: Callable[[Piece, Arrays], None],
     engine: str,
     workers: int | None,
+    gpu: bool = False,
 ) -> None:
     """Run pieces on the Ray that `engine` names and hand each result to `keep`, in the order in which they finish.
 
     Raises:
+        DataError: If a GPU is asked for and that Ray has none.
         MetalcxError: If a function raises, or if the workers of one piece die more than `RETRIES` times.
     """
     with _connected(engine, workers) as ray:
         # No retries by Ray itself: it counts some deaths, others not, and tells nobody.
-        remote = ray.remote(_work).options(num_cpus=1, max_retries=0)
+        remote = ray.remote(_work).options(num_cpus=1, num_gpus=_gpu_share(ray) if gpu else 0, max_retries=0)
         waiting, deaths = deque(pieces), Counter[str]()
         running: dict[Any, Piece] = {}
         try:
@@ -83,6 +86,15 @@ def _room(ray: Any, engine: str, workers: int | None) -> int:
     if workers is not None and engine != "ray":
         return workers
     return 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def _gpu_share(ray: Any) -> float:
+    """What each piece takes of a GPU, so that all processors have work; Ray hides GPUs from whoever takes none."""
+    found = ray.cluster_resources()
+    if not found.get("GPU"):
+        raise DataError("that Ray has no GPU; build on cpu, or on an engine that has one")
+    # Ray counts in ten-thousandths, and above one in whole GPUs.
+    return min(1.0, math.floor(1e4 * found["GPU"] / max(1.0, found.get("CPU", 1.0))) / 1e4)
 
 
 class _DeathError(Exception):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine_work import dying, failing, learn, noise, runs
+from engine_work import devices, dying, failing, learn, noise, runs
 
 from metalcx.corpora.build._engine import Piece, read_piece, run_pieces
 from metalcx.errors import DataError, MetalcxError
@@ -123,6 +123,18 @@ def test_a_ray_that_the_program_uses_already_is_left_running(tmp_path: Path, clu
         run_pieces(noise, [Piece("p", 1)], tmp_path, "auto")
         assert ray.is_initialized()
     assert list(contents(tmp_path)) == ["p.npz"]
+
+
+def test_pieces_see_a_gpu_where_they_need_one(tmp_path: Path, cluster: dict[str, str]) -> None:
+    pieces = [Piece(f"p{seed}", seed) for seed in range(3)]
+    with pytest.raises(DataError, match="has no GPU; build on cpu"):
+        run_pieces(devices, pieces, tmp_path / "none", cluster["host:port"], gpu=True)
+    # Ray takes our word for it that there is one.
+    with ray.init("local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False):
+        run_pieces(devices, pieces, tmp_path / "gpu", "auto", gpu=True)
+        run_pieces(devices, pieces, tmp_path / "cpu", "auto")
+    assert [str(read_piece(tmp_path / "gpu", p.key)["gpus"]) for p in pieces] == ["0"] * 3
+    assert [str(read_piece(tmp_path / "cpu", p.key)["gpus"]) for p in pieces] == [""] * 3
 
 
 def test_killed_workers_are_replaced_and_nothing_is_lost_or_doubled(tmp_path: Path, cluster: dict[str, str]) -> None:
