@@ -34,7 +34,7 @@ _HOMES = {
     "load": "hub",
 }
 _ROOMS = frozenset(
-    [
+    {
         "bench",
         "corpora",
         "curves",
@@ -46,7 +46,7 @@ _ROOMS = frozenset(
         "protocol",
         "testing",
         "transfer",
-    ]
+    }
 )
 
 __all__ = [

@@ -2,7 +2,28 @@
 
 from metalcx.encoders._batch import Graph as Graph
 from metalcx.encoders._batch import GraphBatch as GraphBatch
+from metalcx.encoders._counts import CountTable as CountTable
+from metalcx.encoders._encoder import GIN as GIN
+from metalcx.encoders._encoder import Encoder as Encoder
+from metalcx.encoders._encoder import EncoderConfig as EncoderConfig
+from metalcx.encoders._encoder import FlowEncoder as FlowEncoder
+from metalcx.encoders._encoder import GatedGCN as GatedGCN
+from metalcx.encoders._encoder import GraphEncoder as GraphEncoder
+from metalcx.encoders._encoder import new_encoder as new_encoder
 from metalcx.encoders._flow import FlowSurrogate as FlowSurrogate
 from metalcx.encoders._flow import words_of as words_of
 
-__all__ = ["FlowSurrogate", "Graph", "GraphBatch", "words_of"]
+__all__ = [
+    "GIN",
+    "CountTable",
+    "Encoder",
+    "EncoderConfig",
+    "FlowEncoder",
+    "FlowSurrogate",
+    "GatedGCN",
+    "Graph",
+    "GraphBatch",
+    "GraphEncoder",
+    "new_encoder",
+    "words_of",
+]

@@ -133,6 +133,11 @@ class GraphBatch:
             raise DataError(f"graph {self.graph[np.argmin(generation)]} of the batch has a cycle; a graph is acyclic")
         return generation
 
+    def total(self, name: str) -> npt.NDArray[np.float64]:
+        """Sums of a count, such as ``params``, over the nodes of each graph, shape (graphs,); 0 where none has it."""
+        counts = np.fromiter((node.get(name, 0) for node in self.nodes), np.float64, len(self.nodes))
+        return np.bincount(self.graph, counts, minlength=len(self)).astype(np.float64)
+
     def levels(self, backward: bool = False) -> list[Level]:
         """Generations from the second on, each after all that its nodes read from; backward, from the last but one."""
         source, target = self.edges[::-1] if backward else self.edges
