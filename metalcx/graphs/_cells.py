@@ -10,7 +10,8 @@ from itertools import permutations, product
 
 from metalcx.errors import DataError
 from metalcx.graphs._arch import ArchGraph
-from metalcx.graphs._prune import Edge, operation, prune, refuse
+from metalcx.graphs._prune import Edge, prune
+from metalcx.graphs._words import operation, plain_words, refuse
 
 _SLOTS = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _WORDS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -84,11 +85,12 @@ def to_nasbench201(graph: ArchGraph) -> str:
     Raises:
         DataError: If no cell of four nodes has this graph.
     """
-    numbers = [i for i, node in enumerate(graph.nodes) if node["op"] == "input"]
-    numbers += [i for i, node in enumerate(graph.nodes) if node["op"] not in ("input", "output")]
+    found = plain_words(graph, _201)
+    numbers = [i for i, word in enumerate(found) if word == "input"]
+    numbers += [i for i, word in enumerate(found) if word not in ("input", "output")]
     place = {old: new for new, old in enumerate(numbers)}
     edges = frozenset((place[source], place.get(target, len(numbers))) for source, target in graph.edges)
-    words = [graph.nodes[i]["op"] for i in numbers[1:]]
+    words = [found[i] for i in numbers[1:]]
     fitting = _arrangements().get((len(words), edges), [])
     if not fitting:
         raise DataError(f"the graph, of {len(words)} operations, is no cell of NAS-Bench-201")

@@ -10,7 +10,8 @@ from typing import Any
 
 from metalcx.errors import DataError
 from metalcx.graphs._arch import ArchGraph
-from metalcx.graphs._prune import chain, chained, operation, refuse
+from metalcx.graphs._prune import chain, chained
+from metalcx.graphs._words import operation, plain_words, refuse
 
 _BLOCKS = ("identity", "mbconv3x3_e3", "mbconv5x5_e6")
 _MACRO = "the architecture of NAS-Bench-Macro"
@@ -49,6 +50,7 @@ def to_nasbench_macro(graph: ArchGraph) -> str:
     Raises:
         DataError: If the graph is no chain of eight such blocks.
     """
+    plain_words(graph, _MACRO)
     blocks = [node["op"] for node in chained(graph, _MACRO)]
     if len(blocks) != 8 or not set(blocks) <= set(_BLOCKS):
         raise DataError(f"the graph holds {len(blocks)} operations; {_MACRO} has eight of {', '.join(_BLOCKS)}")

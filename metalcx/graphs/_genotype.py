@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from metalcx.graphs._arch import ArchGraph
-from metalcx.graphs._prune import Edge, Node, operation, prune, refuse
+from metalcx.graphs._prune import Edge, Node, prune
+from metalcx.graphs._words import operation, refuse
 
 _WHAT = "the genotype"
 _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")

@@ -7,8 +7,9 @@ from itertools import product
 
 from metalcx.errors import DataError
 from metalcx.graphs._arch import ArchGraph
-from metalcx.graphs._prune import operation, prune, refuse
+from metalcx.graphs._prune import prune
 from metalcx.graphs._rules import neighbours, topological_order
+from metalcx.graphs._words import operation, plain_words, refuse
 
 _WHAT = "the network of NAS-Bench-Graph"
 _WORDS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
@@ -44,15 +45,16 @@ def to_nasbench_graph(graph: ArchGraph) -> str:
         DataError: If the graph is none of four operations of which each reads one.
     """
     before, after = neighbours(len(graph.nodes), graph.edges)
-    order = [i for i in topological_order(before, after) if graph.nodes[i]["op"] not in ("input", "output")]
-    output = next(i for i, node in enumerate(graph.nodes) if node["op"] == "output")
-    single = all(len(before[i]) == 1 for i in order) and len(graph.nodes) == 6
+    words = plain_words(graph, _WHAT)
+    order = [i for i in topological_order(before, after) if words[i] not in ("input", "output")]
+    output = words.index("output")
+    single = len(words) == 6 and all(len(before[i]) == 1 for i in order)
     # The output reads just what no operation reads.
-    if not single or any((output in after[i]) != (len(after[i]) == 1 and after[i] == [output]) for i in order):
-        raise DataError(f"the graph, of {len(order)} operations, is no tree of four as {_WHAT} is")
+    if not single or any(words[i] == "input" or after[i] != [output] for i in before[output]):
+        raise DataError(f"the graph, of {len(order)} operations, is no tree of four, as {_WHAT} is")
     number = {i: k for k, i in enumerate(order, 1)}
     link = "".join(str(number.get(before[i][0], 0)) for i in order)
-    return "|".join([link, *(graph.nodes[i]["op"] for i in order)])
+    return "|".join([link, *(words[i] for i in order)])
 
 
 def all_nasbench_graph() -> Iterator[tuple[str, ArchGraph]]:

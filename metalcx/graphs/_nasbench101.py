@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metalcx.errors import DataError
 from metalcx.graphs._arch import ArchGraph
-from metalcx.graphs._prune import operation, prune, refuse
+from metalcx.graphs._prune import prune
 from metalcx.graphs._rules import neighbours, topological_order
+from metalcx.graphs._words import operation, plain_words, refuse
 
 _WHAT = "the NAS-Bench-101 cell"
 
@@ -62,9 +62,9 @@ def to_nasbench101(graph: ArchGraph) -> tuple[NDArray[np.int8], list[str]]:
         DataError: If there are several inputs, or operations have attributes.
     """
     before, after = neighbours(len(graph.nodes), graph.edges)
-    words: list[Any] = [node["op"] for node in graph.nodes]
-    if words.count("input") > 1 or any(len(node) > 1 for node in graph.nodes):
-        raise DataError(f"the graph is no {_WHAT}: that has one input, and operations that are a word alone")
+    words = plain_words(graph, _WHAT)
+    if words.count("input") > 1:
+        raise DataError(f"the graph has {words.count('input')} inputs; {_WHAT} has one")
     order = [i for i in topological_order(before, after) if words[i] != "output"]
     number = {old: new for new, old in enumerate([*order, words.index("output")])}
     matrix = np.zeros((len(words), len(words)), np.int8)

@@ -60,20 +60,3 @@ def chained(graph: ArchGraph, what: str) -> list[Node]:
     if len(found) < len(graph.nodes) or len(graph.edges) != len(found) - 1 or any(len(into) > 1 for into in before):
         raise DataError(f"the graph branches; {what} is a chain of operations")
     return [graph.nodes[i] for i in found[1:-1]]
-
-
-def refuse(what: str, spec: object, problem: str) -> DataError:
-    """An error that names the kind of text, the text and what is wrong with it, in one line."""
-    shown = spec if isinstance(spec, str) else repr(spec)
-    return DataError(f"{what} {shown if len(shown) <= 100 else shown[:97] + '...'!r}: {problem}")
-
-
-def operation(word: object, what: str, spec: object) -> str:
-    """The word of an operation that a cell may hold.
-
-    Raises:
-        DataError: If it is none.
-    """
-    if not isinstance(word, str) or not word or word in ("input", "output"):
-        raise refuse(what, spec, f"{word!r:.40} is no operation")
-    return word

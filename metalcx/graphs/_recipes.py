@@ -9,8 +9,9 @@ from typing import Any
 
 from metalcx.errors import DataError
 from metalcx.graphs._arch import ArchGraph
-from metalcx.graphs._prune import operation, prune, refuse
+from metalcx.graphs._prune import prune
 from metalcx.graphs._rules import neighbours
+from metalcx.graphs._words import operation, plain_words, refuse
 
 _WHAT = "the recipe of NAS-Bench-NLP"
 _NEW_STATE = re.compile(r"h_new_\d+")
@@ -63,12 +64,13 @@ def to_nasbench_nlp(graph: ArchGraph) -> dict[str, dict[str, Any]]:
         DataError: If an input leads to the output by itself, or operations have attributes.
     """
     before, after = neighbours(len(graph.nodes), graph.edges)
-    output = next(i for i, node in enumerate(graph.nodes) if node["op"] == "output")
-    inputs = [i for i, node in enumerate(graph.nodes) if node["op"] == "input"]
-    if not before[output] or any(output in after[i] for i in inputs) or any(len(node) > 1 for node in graph.nodes):
-        raise DataError(f"the graph is no {_WHAT}: operations, each a word alone, compute what goes to the output")
+    words = plain_words(graph, _WHAT)
+    output = words.index("output")
+    inputs = [i for i, word in enumerate(words) if word == "input"]
+    if not before[output] or any(output in after[i] for i in inputs):
+        raise DataError(f"the graph hands an input to the output; in {_WHAT} operations compute what goes there")
     names = dict(zip(inputs, ["x", *(f"h_prev_{k}" for k in range(len(inputs) - 1))], strict=True))
     names |= {i: f"h_new_{k}" for k, i in enumerate(before[output])}
-    names |= {i: f"node_{i}" for i in range(len(graph.nodes)) if i not in names}
-    rest = [i for i in range(len(graph.nodes)) if i not in inputs and i != output]
-    return {names[i]: {"op": graph.nodes[i]["op"], "input": [names[source] for source in before[i]]} for i in rest}
+    rest = [i for i in range(len(words)) if i not in inputs and i != output]
+    names |= {i: f"node_{i}" for i in rest if i not in names}
+    return {names[i]: {"op": words[i], "input": [names[source] for source in before[i]]} for i in rest}
