@@ -14,6 +14,7 @@ from metalcx.graphs._chains import from_nasbench_macro as from_nasbench_macro
 from metalcx.graphs._chains import from_rnn as from_rnn
 from metalcx.graphs._chains import to_metaqnn as to_metaqnn
 from metalcx.graphs._chains import to_nasbench_macro as to_nasbench_macro
+from metalcx.graphs._draw import draw as draw
 from metalcx.graphs._formats import FORMATS as FORMATS
 from metalcx.graphs._formats import parse as parse
 from metalcx.graphs._genotype import from_genotype as from_genotype
@@ -38,6 +39,7 @@ __all__ = [
     "all_nasbench_graph",
     "all_nasbench_macro",
     "describe",
+    "draw",
     "from_cell_6edge",
     "from_genotype",
     "from_layers",
