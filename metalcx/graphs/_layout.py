@@ -65,6 +65,9 @@ def carried(layout: Layout, before: Tensor, after: Tensor) -> Layout:
 def _find(axis: int | None, before: Tensor, after: Tensor, taken: Iterable[int | None]) -> int | None:
     if axis is None:
         return None
+    if before.shape[axis] == 1:  # as one example is; the stride of such an axis means little
+        ones = [i for i in range(after.ndim) if i not in taken and after.shape[i] == 1]
+        return min(ones, key=lambda i: (after.stride(i) != before.stride(axis), i != axis), default=None)
     free = [i for i in range(after.ndim) if i not in taken and after.stride(i) == before.stride(axis)]
     whole = [i for i in free if after.shape[i] == before.shape[axis]]
     return next(iter(whole + free), None)

@@ -53,6 +53,7 @@ def test_neither_weights_nor_batch_nor_mode_change_the_graph(make, examples):
     torch.manual_seed(1)
     one = trace(make().train(), *examples)
     assert trace(make().eval(), *(torch.cat([example] * 2) for example in examples)) == one
+    assert trace(make(), *(example[:1] for example in examples)) == one
 
 
 def test_residual_mlp():
