@@ -12,6 +12,12 @@ from metalcx.encoders._encoder import GraphEncoder as GraphEncoder
 from metalcx.encoders._encoder import new_encoder as new_encoder
 from metalcx.encoders._flow import FlowSurrogate as FlowSurrogate
 from metalcx.encoders._flow import words_of as words_of
+from metalcx.encoders._pretrain import PretrainConfig as PretrainConfig
+from metalcx.encoders._pretrain import pretrain as pretrain
+from metalcx.encoders._proxies import gradient_norm as gradient_norm
+from metalcx.encoders._proxies import macs as macs
+from metalcx.encoders._proxies import parameters as parameters
+from metalcx.encoders._proxies import synflow as synflow
 
 __all__ = [
     "GIN",
@@ -24,6 +30,12 @@ __all__ = [
     "Graph",
     "GraphBatch",
     "GraphEncoder",
+    "PretrainConfig",
+    "gradient_norm",
+    "macs",
     "new_encoder",
+    "parameters",
+    "pretrain",
+    "synflow",
     "words_of",
 ]

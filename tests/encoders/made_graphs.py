@@ -45,3 +45,31 @@ def chain_of(n: int, op: str = "relu") -> ArchGraph:
 
 CUT_OFF = ArchGraph(({"op": "input"}, {"op": "output"}), ())
 BARE = ArchGraph(({"op": "input"}, {"op": "output"}), ((0, 1),))
+
+#: Edges of a NAS-Bench-201 cell, in the order of its operations.
+PLACES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+CELL_OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+
+def cell(*ops: str) -> ArchGraph:
+    """The functional graph of a NAS-Bench-201 cell: its six operations as nodes, those that do nothing left out."""
+    kept = [i for i, op in enumerate(ops) if op != "none"]
+    while True:
+        fed = {0} | {PLACES[i][1] for i in kept}
+        used = {3} | {PLACES[i][0] for i in kept}
+        left = [i for i in kept if PLACES[i][0] in fed and PLACES[i][1] in used]
+        if left == kept:
+            break
+        kept = left
+    number = {i: n + 1 for n, i in enumerate(kept)}
+    last = len(kept) + 1
+    edges = [(0, number[i]) for i in kept if PLACES[i][0] == 0]
+    edges += [(number[i], number[j]) for i in kept for j in kept if PLACES[i][1] == PLACES[j][0]]
+    edges += [(number[i], last) for i in kept if PLACES[i][1] == 3]
+    return ArchGraph(({"op": "input"}, *({"op": ops[i]} for i in kept), {"op": "output"}), tuple(edges))
+
+
+def random_cells(n: int, seed: int = 0) -> list[ArchGraph]:
+    """Cells with operations drawn alike."""
+    rng = np.random.default_rng(seed)
+    return [cell(*map(str, rng.choice(CELL_OPS, 6))) for _ in range(n)]

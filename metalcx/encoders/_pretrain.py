@@ -1,0 +1,247 @@
+"""Pre-training without labels: an encoder learns to tell the flow surrogate, and to rank by a zero-cost proxy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from metalcx.encoders._batch import FloatArray, Graph, GraphBatch, as_batch
+from metalcx.encoders._checkpoint import restore_checkpoint, save_checkpoint
+from metalcx.encoders._encoder import GraphEncoder
+from metalcx.encoders._flow import FlowSurrogate
+from metalcx.encoders._layers import mlp
+from metalcx.encoders._ranking import drawn_pairs, hinge
+from metalcx.errors import DataError, ModelError
+
+#: ``progress(done, total, note)``.
+Progress = Callable[[int, int, str], None]
+
+TASKS = ("flow", "proxy", "both")
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """Settings of pre-training, by default the published ones (Kim et al., FGP, NeurIPS 2025).
+
+    Args:
+        task: ``flow`` (tell the surrogate), ``proxy`` (rank by the proxy) or ``both``.
+        surrogate: Which numbers are to be told.
+        standardise: Whether to tell arsinh(s / median |s|) with mean 0 and variance 1 in each coordinate instead of s
+            itself, as published: graphs of several spaces have surrogates that differ by orders of magnitude.
+        flow_weight: Of the squared error of the surrogate, summed over its coordinates.
+        proxy_weight: Of the ranking loss.
+        margin: Of the ranking loss.
+        pairs: Pairs in a batch, at most, as a multiple of its graphs.
+        flow_hidden: Width of the hidden layer of the head that tells the surrogate.
+        proxy_hidden: Width of that of the head that ranks.
+        epochs: Passes over the graphs.
+        batch: Graphs in a step.
+        rate: Learning rate of AdamW, constant.
+        weight_decay: Of AdamW.
+        checkpoint_every: Epochs between checkpoints.
+        seed: Of heads, batches, pairs and dropout.
+
+    Raises:
+        DataError: If there is no such task, or a number that cannot be.
+    """
+
+    task: str = "both"
+    surrogate: FlowSurrogate = field(default_factory=lambda: FlowSurrogate(k=7, std=0.1))
+    standardise: bool = True
+    flow_weight: float = 0.5
+    proxy_weight: float = 0.5
+    margin: float = 0.5
+    pairs: int = 8
+    flow_hidden: int = 128
+    proxy_hidden: int = 64
+    epochs: int = 200
+    batch: int = 256
+    rate: float = 1e-3
+    weight_decay: float = 1e-6
+    checkpoint_every: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise DataError(f"no pre-training {self.task!r:.40}; it is flow, proxy or both")
+        least = min(self.pairs, self.flow_hidden, self.proxy_hidden, self.epochs, self.batch, self.checkpoint_every)
+        if least < 1 or not self.rate > 0:
+            raise DataError("pairs, widths, epochs, batch and checkpoint_every are at least 1, the rate is more than 0")
+
+
+class Heads(nn.Module):
+    """An encoder with what is put on it while it is pre-trained.
+
+    Args:
+        encoder: The encoder.
+        config: Sizes of the heads.
+    """
+
+    def __init__(self, encoder: GraphEncoder, config: PretrainConfig) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.flow = mlp(encoder.width, config.flow_hidden, config.surrogate.k)
+        self.proxy = mlp(encoder.width, config.proxy_hidden, 1)
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Graphs and what is to be learned of them.
+
+    Attributes:
+        batch: The graphs.
+        targets: What is to be told of each, shape (graphs, k).
+        ranks: What they are to be ranked by, shape (graphs,).
+    """
+
+    batch: GraphBatch
+    targets: Tensor
+    ranks: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def take(self, index: npt.NDArray[np.int64]) -> Lessons:
+        """Those of some graphs."""
+        return Lessons(self.batch.take(index), self.targets[torch.from_numpy(index)], self.ranks[index])
+
+    def digest(self) -> str:
+        """A fingerprint of everything here."""
+        digest = hashlib.sha256()
+        for array in (self.batch.offsets, self.batch.edges, self.batch.features, self.targets.numpy(), self.ranks):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def pretrain(
+    encoder: GraphEncoder,
+    graphs: Sequence[Graph] | GraphBatch,
+    config: PretrainConfig | None = None,
+    *,
+    proxy: npt.ArrayLike | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> FloatArray:
+    """Pre-train `encoder` in place. Which graphs are given decides what it may know: no label is used.
+
+    An epoch's randomness comes from its number alone, so that going on from a checkpoint gives the same weights.
+
+    Args:
+        encoder: What to train.
+        graphs: All that it sees; with those that are judged later it is transductive, without them inductive.
+        config: Settings; the published ones by default.
+        proxy: What to rank by, higher is better, shape (graphs,); NaN where it is not known. Needed unless the task
+            is ``flow``.
+        checkpoint: A file to go on from if it is there, and to write to.
+        progress: Called with (epochs done, epochs, note).
+
+    Returns:
+        Mean loss of the surrogate and of the ranking in each epoch, float32, shape (epochs, 2). The first is a
+        squared error summed over coordinates: k for one who tells the mean of standardised surrogates.
+
+    Raises:
+        DataError: If there is no graph, or the proxy is missing or has another shape.
+        ModelError: If the checkpoint belongs to another training or is damaged, or the loss stops being a number.
+    """
+    config, batch = config or PretrainConfig(), as_batch(graphs)
+    if not len(batch):
+        raise DataError("there is no graph to pre-train on; give some")
+    lessons = Lessons(batch, _targets(config, batch), _ranks(config, batch, proxy))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        module = Heads(encoder, config)
+        optimiser = torch.optim.AdamW(module.parameters(), lr=config.rate, weight_decay=config.weight_decay)
+        about = _about(config, encoder, lessons)
+        known = restore_checkpoint(checkpoint, module, optimiser, about) if checkpoint is not None else None
+        history = torch.zeros(0, 2) if known is None else known
+        module.train()
+        for epoch in range(len(history), config.epochs):
+            losses = _epoch(module, optimiser, lessons, config, epoch)
+            history = torch.cat([history, losses[None]])
+            done = epoch + 1
+            if checkpoint is not None and (done % config.checkpoint_every == 0 or done == config.epochs):
+                save_checkpoint(checkpoint, module, optimiser, history, about)
+            if progress is not None:
+                progress(done, config.epochs, f"pre-training, surrogate {losses[0]:.4f}, ranking {losses[1]:.4f}")
+    encoder.eval()
+    return history.numpy()
+
+
+def _epoch(
+    module: Heads,
+    optimiser: torch.optim.Optimizer,
+    lessons: Lessons,
+    config: PretrainConfig,
+    epoch: int,
+) -> Tensor:
+    """One pass over all graphs; the mean of each loss."""
+    random = np.random.default_rng([config.seed, epoch])
+    torch.manual_seed(int(random.integers(2**31)))
+    order = random.permutation(len(lessons))
+    sums = torch.zeros(2)
+    for begin in range(0, len(lessons), config.batch):
+        part = order[begin : begin + config.batch]
+        losses = _losses(module, lessons.take(part), config, random)
+        loss = config.flow_weight * losses[0] + config.proxy_weight * losses[1]
+        if not torch.isfinite(loss):
+            raise ModelError(f"the loss of pre-training is {float(loss.detach())} in epoch {epoch}; lower the rate")
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        sums += len(part) * losses.detach()
+    return sums / len(lessons)
+
+
+def _losses(module: Heads, lessons: Lessons, config: PretrainConfig, random: np.random.Generator) -> Tensor:
+    """Losses of the surrogate and of the ranking, 0 for what is not part of the task."""
+    embedding = module.encoder(lessons.batch)
+    flow = proxy = embedding.new_zeros(())
+    if config.task != "proxy":
+        flow = (module.flow(embedding) - lessons.targets).square().sum(1).mean()
+    if config.task != "flow":
+        pairs = drawn_pairs(lessons.ranks, config.pairs * len(lessons), random)
+        proxy = hinge(module.proxy(embedding)[:, 0], pairs, config.margin)
+    return torch.stack([flow, proxy])
+
+
+def _ranks(config: PretrainConfig, batch: GraphBatch, proxy: npt.ArrayLike | None) -> npt.NDArray[np.float64]:
+    if config.task == "flow":
+        return np.full(len(batch), np.nan)
+    if proxy is None:
+        raise DataError(f"pre-training {config.task!r} ranks by a proxy; give one, or choose flow")
+    values = np.asarray(proxy, dtype=np.float64)
+    if values.shape != (len(batch),):
+        raise DataError(f"the proxy has shape {values.shape}; it needs one number for each of {len(batch)} graphs")
+    return values
+
+
+def _targets(config: PretrainConfig, batch: GraphBatch) -> Tensor:
+    """What is to be told, shape (graphs, k)."""
+    if config.task == "proxy":
+        return torch.zeros(len(batch), config.surrogate.k)
+    flow = config.surrogate(batch).astype(np.float64)
+    if not np.isfinite(flow).all():
+        raise DataError("the surrogate of some graph is too large for its numbers; choose a smaller std or alpha")
+    if config.standardise:
+        middle = np.median(np.abs(flow), axis=0)
+        flow = np.arcsinh(flow / np.where(middle > 0, middle, 1.0))
+        spread = flow.std(0)
+        flow = (flow - flow.mean(0)) / np.where(spread > 0, spread, 1.0)
+    return torch.from_numpy(flow.astype(np.float32))
+
+
+def _about(config: PretrainConfig, encoder: GraphEncoder, lessons: Lessons) -> str:
+    """All that decides what comes out: settings, what is learned from, and the weights before the first step."""
+    first = hashlib.sha256()
+    for array in encoder.tensors().values():
+        first.update(np.ascontiguousarray(array).tobytes())
+    settings = {"pretrain": asdict(config), "encoder": asdict(encoder.config)}
+    return json.dumps({**settings, "graphs": lessons.digest(), "weights": first.hexdigest()}, sort_keys=True)

@@ -1,0 +1,39 @@
+"""Learning an order: pairs of graphs of which one is better, and the loss that asks for a margin between them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+
+def drawn_pairs(values: npt.NDArray[np.float64], most: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Pairs (better, worse) of places in `values`, shape (2, pairs): all there are, or `most` drawn from them.
+
+    Args:
+        values: Higher is better, shape (n,). Of equal values neither is; NaN is in no pair.
+        most: How many pairs at most.
+        random: Of the draw.
+    """
+    n = len(values)
+    if n * (n - 1) // 2 <= most:
+        first, second = np.triu_indices(n, 1)
+    else:
+        first, second = random.integers(0, n, (2, most))
+    gap = values[first] - values[second]
+    better, worse = np.where(gap > 0, first, second), np.where(gap > 0, second, first)
+    return np.stack([better, worse])[:, np.abs(gap) > 0]
+
+
+def hinge(scores: Tensor, pairs: npt.NDArray[np.int64], margin: float) -> Tensor:
+    """Mean over pairs of what is missing to the margin: max(0, margin - (score of the better - of the worse)).
+
+    Args:
+        scores: Shape (n,).
+        pairs: Shape (2, pairs); without any the loss is 0.
+        margin: By how much the better should be ahead.
+    """
+    better, worse = torch.from_numpy(pairs)
+    missing = torch.relu(margin - (scores[better] - scores[worse]))
+    return missing.mean() if len(better) else 0.0 * scores.sum()
