@@ -10,6 +10,10 @@ from metalcx.encoders._encoder import FlowEncoder as FlowEncoder
 from metalcx.encoders._encoder import GatedGCN as GatedGCN
 from metalcx.encoders._encoder import GraphEncoder as GraphEncoder
 from metalcx.encoders._encoder import new_encoder as new_encoder
+from metalcx.encoders._finetune import FinetuneConfig as FinetuneConfig
+from metalcx.encoders._finetune import Labelled as Labelled
+from metalcx.encoders._finetune import Ranker as Ranker
+from metalcx.encoders._finetune import finetune as finetune
 from metalcx.encoders._flow import FlowSurrogate as FlowSurrogate
 from metalcx.encoders._flow import words_of as words_of
 from metalcx.encoders._pretrain import PretrainConfig as PretrainConfig
@@ -24,13 +28,17 @@ __all__ = [
     "CountTable",
     "Encoder",
     "EncoderConfig",
+    "FinetuneConfig",
     "FlowEncoder",
     "FlowSurrogate",
     "GatedGCN",
     "Graph",
     "GraphBatch",
     "GraphEncoder",
+    "Labelled",
     "PretrainConfig",
+    "Ranker",
+    "finetune",
     "gradient_norm",
     "macs",
     "new_encoder",

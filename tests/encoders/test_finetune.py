@@ -1,0 +1,91 @@
+"""Fine-tuning: from few labels to an order of graphs never seen, by the epoch that validates best."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kendalltau
+
+from metalcx.encoders import EncoderConfig, FinetuneConfig, Labelled, PretrainConfig, finetune, new_encoder, pretrain
+from metalcx.errors import DataError, ModelError
+
+from .made_graphs import CELL_OPS, CUT_OFF, random_cells
+
+CELLS = random_cells(120)
+QUICK = FinetuneConfig(epochs=20, rate=5e-3)
+ENCODER = new_encoder(EncoderConfig("gated-gcn", hidden=16, layers=2, dropout=0.0))
+
+
+def worth(graphs) -> np.ndarray:
+    """What a network of such a cell might reach: by its convolutions, and a little less for each pooling."""
+    weight = dict(zip(CELL_OPS, (0.0, 0.1, 0.5, 1.0, -0.3), strict=True))
+    return np.array([sum(weight.get(node["op"], 0.0) for node in graph.nodes) for graph in graphs])
+
+
+TRAIN, VALID, TEST = CELLS[:40], CELLS[40:60], CELLS[60:]
+LABELS = Labelled(TRAIN, worth(TRAIN))
+
+
+def quality(ranker) -> float:
+    return kendalltau(ranker.score(TEST), worth(TEST)).statistic
+
+
+def test_it_ranks_graphs_that_it_never_saw():
+    before = {name: value.copy() for name, value in ENCODER.tensors().items()}
+    ranker = finetune(ENCODER, LABELS, Labelled(VALID, worth(VALID)), QUICK)
+    assert quality(ranker) > 0.7
+    assert all(np.array_equal(before[name], value) for name, value in ENCODER.tensors().items())
+    np.testing.assert_allclose(ranker.score(TEST[3:5]), ranker.score(TEST)[3:5], rtol=1e-4, atol=1e-5)
+
+
+def test_the_epoch_that_validates_best_is_kept():
+    """Labels that are noise validate at random, so the best epoch is hardly ever the last."""
+    noise = np.random.default_rng(0).normal(size=len(VALID))
+    seen = []
+    config = replace(QUICK, epochs=12, seed=5)
+    kept = finetune(
+        ENCODER, LABELS, Labelled(VALID, noise), config, lambda done, total, note: seen.append(float(note.split()[-1]))
+    )
+    assert kendalltau(kept.score(VALID), noise).statistic == pytest.approx(max(seen), abs=1e-3)
+    first = int(np.argmax(seen)) + 1
+    assert first < 12
+    stopped = finetune(ENCODER, LABELS, None, replace(config, epochs=first))
+    np.testing.assert_array_equal(kept.score(TEST), stopped.score(TEST))
+
+
+def test_same_seed_same_ranker_and_the_global_generator_is_left_alone():
+    torch.manual_seed(4)
+    expected = torch.rand(2)
+    torch.manual_seed(4)
+    short = replace(QUICK, epochs=2)
+    one, same, other = (finetune(ENCODER, LABELS, None, replace(short, seed=s)).score(TEST) for s in (1, 1, 2))
+    assert torch.equal(torch.rand(2), expected)
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_pre_training_on_what_matters_helps_with_few_labels():
+    few, quick = Labelled(TRAIN[:6], worth(TRAIN[:6])), replace(QUICK, epochs=15, rate=1e-3)
+    encoder = new_encoder(ENCODER.config)
+    # A proxy that says what the labels would say, of graphs other than those judged.
+    pretrain(encoder, VALID, PretrainConfig(task="proxy", epochs=60, rate=1e-2), proxy=worth(VALID))
+    assert quality(finetune(encoder, few, None, quick)) > quality(finetune(ENCODER, few, None, quick)) + 0.1
+
+
+def test_what_will_not_do_is_refused():
+    with pytest.raises(DataError, match=r"training: values of shape \(3,\) for 40 graphs"):
+        finetune(ENCODER, Labelled(TRAIN, [1, 2, 3]))
+    with pytest.raises(DataError, match="validation: 1 values are not finite; leave those graphs out"):
+        finetune(ENCODER, LABELS, Labelled([CUT_OFF], [np.nan]))
+    with pytest.raises(DataError, match="1 labelled graphs can be put in no order"):
+        finetune(ENCODER, Labelled([CUT_OFF], [1.0]))
+    with pytest.raises(DataError, match="a batch has 2 graphs or more"):
+        FinetuneConfig(batch=1)
+    broken = new_encoder(ENCODER.config)
+    with torch.no_grad():
+        next(broken.parameters()).fill_(torch.nan)
+    with pytest.raises(ModelError, match="loss of fine-tuning is nan"):
+        finetune(broken, LABELS)
