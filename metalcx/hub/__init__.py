@@ -1,5 +1,7 @@
 """Models on disk: load and save a folder of JSON, tensors and a card. No pickle, no network."""
 
+from metalcx.hub._encoders import load_encoder as load_encoder
+from metalcx.hub._encoders import save_encoder as save_encoder
 from metalcx.hub._load import load as load
 from metalcx.hub._registry import CLASSES as CLASSES
 from metalcx.hub._registry import Savable as Savable
@@ -9,4 +11,15 @@ from metalcx.hub._save import save_adapted as save_adapted
 from metalcx.hub._shelf import describe as describe
 from metalcx.hub._shelf import list_models as list_models
 
-__all__ = ["CLASSES", "Savable", "check_target", "describe", "list_models", "load", "save", "save_adapted"]
+__all__ = [
+    "CLASSES",
+    "Savable",
+    "check_target",
+    "describe",
+    "list_models",
+    "load",
+    "load_encoder",
+    "save",
+    "save_adapted",
+    "save_encoder",
+]

@@ -20,6 +20,9 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 #: came out of a file would let the file choose what code runs.
 CLASSES: dict[str, str] = {"ExpertGate": "metalcx.forecasters._expert_gate:ExpertGate"}
 
+#: What `config.json` calls an encoder of architectures, which is no forecaster.
+ENCODER = "GraphEncoder"
+
 
 class Savable(Protocol):
     """A forecaster that the hub can store: a JSON configuration plus arrays.
@@ -68,6 +71,8 @@ def class_named(name: str, where: object) -> type[Savable]:
     Raises:
         ModelError: If there is none of that name; `where` says who asked.
     """
+    if name == ENCODER:
+        raise ModelError(f"{where}: is an encoder of architectures and forecasts nothing; open it with load_encoder")
     if name not in CLASSES:
         raise ModelError(
             f"{where}: class {name!r} is not one that this version of metalcx knows ({name_some(sorted(CLASSES), 9)}); "

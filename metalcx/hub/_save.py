@@ -53,8 +53,8 @@ def save(
     if len(model.support):
         raise ModelError("the model is adapted to a support; save it with save_adapted, or save its base")
     tensors = _arrays(model.tensors())
-    head = {"format": FORMAT, "name": _checked_name(name), "class": kind, "config": model.config_dict()}
-    _write(Path(path), head, tensors, card or _card(name, kind), metrics)
+    head = {"name": _checked_name(name), "class": kind, "config": model.config_dict()}
+    write_model(Path(path), head, tensors, card or _card(name, kind), metrics)
 
 
 def save_adapted(
@@ -98,19 +98,21 @@ def save_adapted(
         "path": _link(stored.path, path, stored.config["name"]),
         "sha256": stored.sha256,
     }
-    head = {"format": FORMAT, "name": name, "class": kind, "config": changes, "base": link, "support": known}
+    head = {"name": name, "class": kind, "config": changes, "base": link, "support": known}
     tensors = {DELTA + key: array for key, array in _arrays(arrays).items()} | support
     text = card or _adapted_card(name, stored.config["name"], len(source), source.metric.name)
-    _write(path, head, tensors, text, metrics)
+    write_model(path, head, tensors, text, metrics)
 
 
-def _write(
+def write_model(
     path: Path, head: dict[str, Any], tensors: dict[str, npt.NDArray[Any]], card: str, metrics: Mapping[str, Any] | None
 ) -> None:
+    """Write the four files of a model, all of them or none; `head` is what `config.json` says beside its tensors."""
     from safetensors.numpy import save as to_bytes
 
     weights = to_bytes(dict(sorted(tensors.items())))
-    config = head | {"tensors": declare(tensors), "sha256": hashlib.sha256(weights).hexdigest(), "metalcx": __version__}
+    config = {"format": FORMAT} | head
+    config |= {"tensors": declare(tensors), "sha256": hashlib.sha256(weights).hexdigest(), "metalcx": __version__}
     files = {
         CONFIG: dump_json(config, "the model's configuration"),
         WEIGHTS: weights,
