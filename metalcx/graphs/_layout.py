@@ -56,10 +56,16 @@ def carried(layout: Layout, before: Tensor, after: Tensor) -> Layout:
     other tensor of the same number of axes has them where they were.
     """
     if not _share(before, after):
-        return layout if before.ndim == after.ndim else usual(after)
+        return layout if before.ndim == after.ndim else _reduced(layout, before, after)
     batch = _find(layout.batch, before, after, ())
     channel = _find(layout.channel, before, after, (batch,))
     return usual(after) if channel is None else Layout(batch, channel)
+
+
+def _reduced(layout: Layout, before: Tensor, after: Tensor) -> Layout:
+    """One number an example, where that is what is left; otherwise what is usual."""
+    each = after.ndim == 1 and layout.batch is not None and after.shape[0] == before.shape[layout.batch]
+    return Layout(0, None) if each else usual(after)
 
 
 def _find(axis: int | None, before: Tensor, after: Tensor, taken: Iterable[int | None]) -> int | None:
@@ -67,7 +73,8 @@ def _find(axis: int | None, before: Tensor, after: Tensor, taken: Iterable[int |
         return None
     if before.shape[axis] == 1:  # as one example is; the stride of such an axis means little
         ones = [i for i in range(after.ndim) if i not in taken and after.shape[i] == 1]
-        return min(ones, key=lambda i: (after.stride(i) != before.stride(axis), i != axis), default=None)
+        strides, known = after.stride(), before.stride()[axis]
+        return min(ones, key=lambda i: (strides[i] != known, i != axis), default=None)
     free = [i for i in range(after.ndim) if i not in taken and after.stride(i) == before.stride(axis)]
     whole = [i for i in free if after.shape[i] == before.shape[axis]]
     return next(iter(whole + free), None)
