@@ -76,7 +76,7 @@ class Mixer(nn.Module):
 
 
 class WaveNet(nn.Module):
-    """Causal convolutions of growing dilation, gated, with residual and skip connections (van den Oord et al., 2016)."""
+    """Causal convolutions of growing dilation, gated, with residuals and skips (van den Oord et al., 2016)."""
 
     def __init__(self, width=4, layers=3):
         super().__init__()
@@ -198,7 +198,8 @@ class Equilibrium(nn.Module):
     def __init__(self, width=4):
         super().__init__()
         self.inside, self.again = nn.Linear(3, width), nn.Linear(width, width, bias=False)
-        nn.init.constant_(self.again.weight, 0.05)
+        for parameter in self.parameters():
+            nn.init.constant_(parameter, 0.05)
 
     def forward(self, x):
         u, z, before = self.inside(x), x.new_zeros(len(x), self.again.in_features), None

@@ -160,7 +160,7 @@ def test_dilation_doubles_and_every_layer_is_gated():
 def test_messages_go_along_the_adjacency():
     graph = graph_of("graph network")
     assert sources(graph, "matmul") == ["mul", "linear"]
-    assert sources(graph, "mul") == ["input", "elementwise"]
+    assert sources(graph, "mul") == ["elementwise", "input"]
     assert [node["macs"] for node in graph.nodes if node["op"] == "matmul"] == [5 * 5 * 4, 5 * 5 * 2]
 
 
