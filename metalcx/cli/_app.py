@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from metalcx import __version__
-from metalcx.cli import _adapt, _bench, _build, _corpus, _demo, _fetch, _forecast, _import, _models, _train
+from metalcx.cli import _adapt, _bench, _build, _corpus, _demo, _fetch, _forecast, _import, _models, _pretrain, _train
 from metalcx.cli._group import OneLineErrors
 
 # Plain help: rich would triple the time that `--help` takes.
@@ -78,6 +78,12 @@ _add(_corpora, "fetch", _fetch.fetch, "metalcx corpus fetch baker2018 --to baker
 _add(_corpora, "import", _import.import_, "metalcx corpus import lcbench data_2k_lw.json lcbench")
 _add(_corpora, "build", _build.build, "metalcx corpus build smallnets my-smallnets --engine ray")
 _add(_corpora, "validate", _corpus.validate, "metalcx corpus validate my-corpus")
+_add(
+    app,
+    "pretrain-encoder",
+    _pretrain.pretrain_encoder,
+    "metalcx pretrain-encoder --corpus data/nas-bench-graph --corpus data/lemur --out my-encoder",
+)
 _add(
     app,
     "meta-train",

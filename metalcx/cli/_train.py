@@ -61,9 +61,9 @@ def meta_train(
     from metalcx.transfer import prepared
 
     hub.check_target(out)
-    sources = _opened(corpus)
+    sources = open_sources(corpus)
     split = split_by_family(sources, holdout or ())
-    work = _work_folder(out, resume)
+    work = work_folder(out, resume)
     with Progress("meta-training") as progress:
         tasks = prepared(split.sources, MIN_RUNS)
         if not tasks:
@@ -79,7 +79,7 @@ def meta_train(
         "source_families": families,
         "held_out_families": list(split.families),
     }
-    hub.save(model, out, name=_name(out), card=_card(_name(out), sources, split, about), metrics=about)
+    hub.save(model, out, name=model_name(out), card=_card(model_name(out), sources, split, about), metrics=about)
     shutil.rmtree(work, ignore_errors=True)
     if as_json:
         print_json({"out": str(out), **about})
@@ -87,7 +87,7 @@ def meta_train(
         typer.echo(f"{out}: meta-trained on {len(tasks)} tasks of {len(families)} families")
 
 
-def _opened(names: list[str]) -> list[Corpus]:
+def open_sources(names: list[str]) -> list[Corpus]:
     """The corpora, none of them twice: its tasks would count double, under one name."""
     from metalcx.corpora import open_corpus
 
@@ -99,7 +99,8 @@ def _opened(names: list[str]) -> list[Corpus]:
     return opened
 
 
-def _work_folder(out: Path, resume: bool) -> Path:
+def work_folder(out: Path, resume: bool) -> Path:
+    """The folder beside `out` for a training that is not finished; it is there only if that is to be gone on with."""
     work = out.with_name(f"{out.name}.work")
     if work.exists() and not resume:
         raise DataError(f"{work}: holds a training that is not finished; go on with --resume, or delete that folder")
@@ -119,7 +120,8 @@ def _config(algorithm: Algorithm, steps: int | None, episodes: int | None, seed:
     return MetaConfig(algorithm.value, pool=pool, train=train)
 
 
-def _name(out: Path) -> str:
+def model_name(out: Path) -> str:
+    """What a model in this folder may be called."""
     return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in out.resolve().name).lstrip("._-")
 
 

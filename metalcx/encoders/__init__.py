@@ -19,6 +19,7 @@ from metalcx.encoders._flow import words_of as words_of
 from metalcx.encoders._pretrain import PretrainConfig as PretrainConfig
 from metalcx.encoders._pretrain import pretrain as pretrain
 from metalcx.encoders._proxies import gradient_norm as gradient_norm
+from metalcx.encoders._proxies import known_proxy as known_proxy
 from metalcx.encoders._proxies import macs as macs
 from metalcx.encoders._proxies import parameters as parameters
 from metalcx.encoders._proxies import synflow as synflow
@@ -40,6 +41,7 @@ __all__ = [
     "Ranker",
     "finetune",
     "gradient_norm",
+    "known_proxy",
     "macs",
     "new_encoder",
     "parameters",

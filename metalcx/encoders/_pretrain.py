@@ -100,23 +100,27 @@ class Lessons:
         batch: The graphs.
         targets: What is to be told of each, shape (graphs, k).
         ranks: What they are to be ranked by, shape (graphs,).
+        group: Among which they are to be ranked, shape (graphs,).
     """
 
     batch: GraphBatch
     targets: Tensor
     ranks: npt.NDArray[np.float64]
+    group: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.batch)
 
     def take(self, index: npt.NDArray[np.int64]) -> Lessons:
         """Those of some graphs."""
-        return Lessons(self.batch.take(index), self.targets[torch.from_numpy(index)], self.ranks[index])
+        targets = self.targets[torch.from_numpy(index)]
+        return Lessons(self.batch.take(index), targets, self.ranks[index], self.group[index])
 
     def digest(self) -> str:
         """A fingerprint of everything here."""
         digest = hashlib.sha256()
-        for array in (self.batch.offsets, self.batch.edges, self.batch.features, self.targets.numpy(), self.ranks):
+        graphs = (self.batch.offsets, self.batch.edges, self.batch.features)
+        for array in (*graphs, self.targets.numpy(), self.ranks, self.group):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
@@ -127,6 +131,7 @@ def pretrain(
     config: PretrainConfig | None = None,
     *,
     proxy: npt.ArrayLike | None = None,
+    group: npt.ArrayLike | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
 ) -> FloatArray:
@@ -140,6 +145,8 @@ def pretrain(
         config: Settings; the published ones by default.
         proxy: What to rank by, higher is better, shape (graphs,); NaN where it is not known. Needed unless the task
             is ``flow``.
+        group: Number of the search space of each graph, shape (graphs,): proxies are compared within one only. All
+            are of one by default.
         checkpoint: A file to go on from if it is there, and to write to.
         progress: Called with (epochs done, epochs, note).
 
@@ -154,7 +161,8 @@ def pretrain(
     config, batch = config or PretrainConfig(), as_batch(graphs)
     if not len(batch):
         raise DataError("there is no graph to pre-train on; give some")
-    lessons = Lessons(batch, _targets(config, batch), _ranks(config, batch, proxy))
+    groups = np.broadcast_to(np.asarray(0 if group is None else group, dtype=np.int64), len(batch))
+    lessons = Lessons(batch, _targets(config, batch), _ranks(config, batch, proxy), groups)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         module = Heads(encoder, config)
@@ -207,7 +215,7 @@ def _losses(module: Heads, lessons: Lessons, config: PretrainConfig, random: np.
     if config.task != "proxy":
         flow = (module.flow(embedding) - lessons.targets).square().sum(1).mean()
     if config.task != "flow":
-        pairs = drawn_pairs(lessons.ranks, config.pairs * len(lessons), random)
+        pairs = drawn_pairs(lessons.ranks, config.pairs * len(lessons), random, lessons.group)
         proxy = hinge(module.proxy(embedding)[:, 0], pairs, config.margin)
     return torch.stack([flow, proxy])
 

@@ -35,6 +35,22 @@ def macs(graphs: Sequence[Graph] | GraphBatch) -> Proxy:
     return as_batch(graphs).total("macs")
 
 
+def known_proxy(graphs: Sequence[Graph] | GraphBatch) -> tuple[str | None, Proxy]:
+    """The best proxy that is known for graphs of one space, by name: synflow, parameters or macs.
+
+    Returns:
+        The name and the proxy, shape (graphs,); None and NaN where no proxy tells the graphs apart.
+    """
+    batch = as_batch(graphs)
+    if set(batch.words) <= CELL_WORDS:
+        return "synflow", synflow(batch)
+    for proxy in (parameters, macs):
+        values = proxy(batch)
+        if len(set(values.tolist())) > 1:
+            return proxy.__name__, values
+    return None, np.full(len(batch), np.nan)
+
+
 def synflow(graphs: Sequence[Graph] | GraphBatch, *, cells: int = 5, channels: int = 16, size: int = 8) -> Proxy:
     """Synaptic flow of networks made of each cell (Tanaka et al. 2020): the sum over weights w of |w| dR/d|w|.
 

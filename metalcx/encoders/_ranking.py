@@ -8,13 +8,19 @@ import torch
 from torch import Tensor
 
 
-def drawn_pairs(values: npt.NDArray[np.float64], most: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
+def drawn_pairs(
+    values: npt.NDArray[np.float64],
+    most: int,
+    random: np.random.Generator,
+    group: npt.NDArray[np.int64] | None = None,
+) -> npt.NDArray[np.int64]:
     """Pairs (better, worse) of places in `values`, shape (2, pairs): all there are, or `most` drawn from them.
 
     Args:
         values: Higher is better, shape (n,). Of equal values neither is; NaN is in no pair.
         most: How many pairs at most.
         random: Of the draw.
+        group: Shape (n,); two of different groups cannot be compared and are in no pair.
     """
     n = len(values)
     if n * (n - 1) // 2 <= most:
@@ -23,7 +29,8 @@ def drawn_pairs(values: npt.NDArray[np.float64], most: int, random: np.random.Ge
         first, second = random.integers(0, n, (2, most))
     gap = values[first] - values[second]
     better, worse = np.where(gap > 0, first, second), np.where(gap > 0, second, first)
-    return np.stack([better, worse])[:, np.abs(gap) > 0]
+    alike = True if group is None else group[first] == group[second]
+    return np.stack([better, worse])[:, (np.abs(gap) > 0) & alike]
 
 
 def hinge(scores: Tensor, pairs: npt.NDArray[np.int64], margin: float) -> Tensor:

@@ -191,6 +191,17 @@ def test_pairs_are_of_a_better_and_a_worse(values, most):
         assert len(better) == unequal
 
 
+def test_graphs_of_different_spaces_are_not_compared():
+    values, group = np.arange(40.0), np.arange(40) % 3
+    for most in (30, 2000):
+        better, worse = drawn_pairs(values, most, np.random.default_rng(1), group)
+        assert (group[better] == group[worse]).all()
+        assert len(better) > 3
+    # A group each leaves nothing to rank.
+    losses = pretrain(fresh(), CELLS, replace(SHORT, epochs=1), proxy=PROXY, group=np.arange(len(CELLS)))
+    assert losses[0, 1] == 0
+
+
 def test_the_hinge_asks_for_a_margin():
     scores = torch.tensor([0.0, 0.2, 1.0], requires_grad=True)
     pairs = np.array([[2, 1, 0], [0, 0, 2]])

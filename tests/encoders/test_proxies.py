@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from metalcx.encoders import GraphBatch, gradient_norm, macs, parameters, synflow
+from metalcx.encoders import GraphBatch, gradient_norm, known_proxy, macs, parameters, synflow
 from metalcx.encoders._proxies import _slots, _weights
 from metalcx.errors import DataError
 from metalcx.graphs import ArchGraph
@@ -131,3 +131,16 @@ def test_counts_and_what_they_are_for():
     for proxy in (synflow, gradient_norm):
         with pytest.raises(DataError, match=r"no network is known for operations 'relu'; use parameters or macs"):
             proxy([CUT_OFF, chain_of(2)])
+
+
+def test_the_best_proxy_that_is_known():
+    name, values = known_proxy(CELLS)
+    assert name == "synflow"
+    np.testing.assert_array_equal(values, synflow(CELLS))
+    counted = [
+        ArchGraph(({"op": "input"}, {"op": "fc", "macs": n}, {"op": "output"}), ((0, 1), (1, 2))) for n in (3, 9)
+    ]
+    assert known_proxy(counted)[0] == "macs"
+    name, values = known_proxy([chain_of(2), chain_of(3)])
+    assert name is None
+    assert np.isnan(values).all()

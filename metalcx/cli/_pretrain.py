@@ -1,0 +1,128 @@
+"""`metalcx pretrain-encoder`."""
+
+from __future__ import annotations
+
+import shutil
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from metalcx.cli._options import JsonOption, SeedOption
+from metalcx.cli._output import Progress, print_json, working
+from metalcx.cli._train import model_name, open_sources, work_folder
+from metalcx.errors import DataError
+
+if TYPE_CHECKING:
+    from metalcx.corpora import Corpus
+    from metalcx.graphs import ArchGraph
+
+
+class Kind(StrEnum):
+    """What reads the graphs."""
+
+    GIN = "gin"
+    GATED_GCN = "gated-gcn"
+    FLOW = "flow"
+
+
+class Lesson(StrEnum):
+    """What is learned of them."""
+
+    FLOW = "flow"
+    PROXY = "proxy"
+    BOTH = "both"
+
+
+def pretrain_encoder(
+    corpus: Annotated[
+        list[str], typer.Option("--corpus", metavar="DIR", help="A corpus with graphs, by name or folder; repeat.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the encoder; an older is replaced.")],
+    encoder: Annotated[Kind, typer.Option("--encoder", help="What reads the graphs.")] = Kind.GATED_GCN,
+    learn: Annotated[
+        Lesson, typer.Option("--learn", help="To tell the flow surrogate, to rank by a zero-cost proxy, or both.")
+    ] = Lesson.BOTH,
+    hidden: Annotated[int, typer.Option("--hidden", metavar="N", min=1, help="Width of the encoder.")] = 128,
+    epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Passes over all graphs.")] = 200,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was killed.")] = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Pre-train an encoder of architectures on the graphs of corpora, without labels.
+
+    Of graphs that differ only in how they are numbered one counts. The proxy is synaptic flow where the operations are
+    those of NAS-Bench-201, else parameters or multiply-accumulates where graphs count them; it is compared within a
+    corpus only. Checkpoints are in DIR.work beside the encoder until that is written.
+    """
+    from metalcx import hub
+    from metalcx.encoders import EncoderConfig, PretrainConfig, new_encoder, pretrain
+
+    hub.check_target(out)
+    sources = open_sources(corpus)
+    work = work_folder(out, resume)
+    with working("reading graphs"):
+        graphs, group, proxy, about = _lessons(sources)
+    if learn is not Lesson.FLOW and not any(about["proxies"].values()):
+        raise DataError("--learn: no zero-cost proxy is known for these graphs; choose flow")
+    fresh = new_encoder(EncoderConfig(encoder.value, hidden), seed)
+    config = PretrainConfig(learn.value, epochs=epochs, seed=seed)
+    with Progress("pre-training") as progress:
+        checkpoint = work / "checkpoint.safetensors"
+        losses = pretrain(fresh, graphs, config, proxy=proxy, group=group, checkpoint=checkpoint, progress=progress)
+    about |= {"encoder": encoder.value, "learned": learn.value, "epochs": epochs, "seed": seed, "graphs": len(graphs)}
+    about |= {"surrogate_loss": float(losses[-1, 0]), "ranking_loss": float(losses[-1, 1])}
+    hub.save_encoder(fresh, out, name=model_name(out), card=_card(model_name(out), sources, about), metrics=about)
+    shutil.rmtree(work, ignore_errors=True)
+    if as_json:
+        print_json({"out": str(out), **about})
+    else:
+        typer.echo(f"{out}: pre-trained on {len(graphs):,} graphs of {len(sources)} corpora")
+
+
+def _lessons(sources: list[Corpus]) -> tuple[list[ArchGraph], list[int], list[float], dict[str, Any]]:
+    """Graphs of all corpora, the corpus and the proxy of each, and what is to be said of them."""
+    from metalcx.encoders import known_proxy
+
+    graphs: list[ArchGraph] = []
+    group: list[int] = []
+    proxy: list[float] = []
+    counts, proxies = {}, {}
+    for number, source in enumerate(sources):
+        own = _graphs(source)
+        proxies[source.name], values = known_proxy(own)
+        counts[source.name] = len(own)
+        graphs, group, proxy = graphs + own, group + [number] * len(own), proxy + values.tolist()
+    return graphs, group, proxy, {"sources": counts, "proxies": proxies}
+
+
+def _graphs(source: Corpus) -> list[ArchGraph]:
+    """The graphs of a corpus, one of those that are isomorphic."""
+    from metalcx.graphs import ArchGraph
+
+    texts = source.architectures["graph"].dropna().unique()
+    if not len(texts):
+        raise DataError(f"{source.name}: no architecture has a graph; give a corpus that has some")
+    return list({graph.hash: graph for graph in map(ArchGraph.from_json, texts)}.values())
+
+
+def _card(name: str, sources: list[Corpus], about: dict[str, Any]) -> str:
+    learned = {"flow": "the flow surrogate", "proxy": "zero-cost proxies", "both": "the flow surrogate and proxies"}
+    lines = [
+        f"# {name}",
+        "",
+        f"An encoder of architectures ({about['encoder']}), pre-trained with metalcx on {learned[about['learned']]} of "
+        f"{about['graphs']:,} graphs, {about['epochs']} epochs, seed {about['seed']}. No label was used.",
+        "",
+        "## Sources",
+        "",
+    ]
+    for source in sources:
+        proxy = about["proxies"][source.name] or "none"
+        known = f"{about['sources'][source.name]:,} graphs, proxy {proxy}"
+        lines.append(f"- {source.name}: {known}. {source.licence}. {source.citation}")
+    closed = [source.name for source in sources if not source.redistributable]
+    if closed:
+        lines += ["", f"**Not to be passed on**: {', '.join(closed)} allow no weight learned from them to ship."]
+    return "\n".join([*lines, "", "## Limits", "", "No held-out results were measured.", ""])

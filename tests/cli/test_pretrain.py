@@ -1,0 +1,117 @@
+"""Pretrain-encoder: from corpora with graphs to an encoder in a folder, killed and gone on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metalcx as mx
+from metalcx import hub
+from metalcx.corpora import open_corpus, write_corpus
+from metalcx.graphs import ArchGraph
+
+QUICK = ("--hidden", 8, "--epochs", 3)
+
+
+def graph_of(ops: list[str], count: int | None = None) -> ArchGraph:
+    """A chain; with `count`, its operations have as many parameters each."""
+    nodes = [{"op": op} | ({"params": count} if count else {}) for op in ops]
+    edges = tuple((i, i + 1) for i in range(len(ops) + 1))
+    return ArchGraph(({"op": "input"}, *nodes, {"op": "output"}), edges)
+
+
+def write(name: str, graphs: list[ArchGraph | None], redistributable: bool = True) -> None:
+    """A corpus of one task and one run an architecture."""
+    archs = [f"a{i}" for i in range(len(graphs))]
+    runs = pd.DataFrame({"run": archs, "arch": archs})
+    table = pd.DataFrame({"run": archs, "t": 1.0, "value": 0.5})
+    metric = mx.Metric("acc", "max", 0.0, 1.0)
+    tasks = pd.DataFrame([{"task": "t", "dataset": "d", "family": "f", "domain": "image", "metric": "acc"}])
+    texts = [None if graph is None else graph.to_json() for graph in graphs]
+    write_corpus(
+        Path(name),
+        tasks,
+        [("t", mx.Curves.from_frame(table, metric, runs))],
+        pd.DataFrame({"arch": archs, "format": "made-up", "graph": texts}),
+        name=name,
+        time_unit="epoch",
+        metrics=(metric,),
+        licence="CC0-1.0",
+        citation="none",
+        redistributable=redistributable,
+    )
+
+
+CELLS = [graph_of(ops) for ops in (["nor_conv_3x3"], ["nor_conv_1x1"], ["avg_pool_3x3", "nor_conv_3x3"])]
+NETS = [graph_of(["linear"] * n, 5) for n in (1, 2, 4, 4)]
+
+
+@pytest.fixture
+def corpora(home):
+    write("cells", CELLS)
+    # The same graph twice, and an architecture without one.
+    write("nets", [*NETS, None], redistributable=False)
+    write("bare", [graph_of(["relu"]), graph_of(["relu", "relu"])])
+    write("none", [None, None])
+
+
+def test_an_encoder_learns_from_several_corpora_and_says_so(corpora, good):
+    sources = ("--corpus", "cells", "--corpus", "nets")
+    said = json.loads(good("pretrain-encoder", *sources, "--out", "mine", *QUICK, "--json"))
+    assert said["sources"] == {"cells": 3, "nets": 3}
+    assert said["proxies"] == {"cells": "synflow", "nets": "parameters"}
+    assert (said["graphs"], said["encoder"], said["learned"], said["epochs"]) == (6, "gated-gcn", "both", 3)
+    assert said["surrogate_loss"] > 0
+    assert said["ranking_loss"] > 0
+    encoder = hub.load_encoder("./mine")
+    assert encoder.encode(CELLS).shape == (3, 8)
+    card = hub.describe("./mine")["card"]
+    assert "- nets: 3 graphs, proxy parameters. CC0-1.0." in card
+    assert "**Not to be passed on**: nets allow" in card
+    assert not Path("mine.work").exists()
+
+
+def test_a_killed_pre_training_is_gone_on_with_on_request(corpora, call, good, monkeypatch):
+    from metalcx.encoders import _pretrain
+
+    good("pretrain-encoder", "--corpus", "cells", "--out", "whole", "--hidden", 8, "--epochs", 12)
+    real = _pretrain._epoch
+
+    def dies(*args):
+        if args[-1] == 11:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(_pretrain, "_epoch", dies)
+    command = ("pretrain-encoder", "--corpus", "cells", "--out", "mine", "--hidden", 8, "--epochs", 12)
+    assert (call(*command).exit_code, Path("mine").exists()) == (130, False)
+    monkeypatch.setattr(_pretrain, "_epoch", real)
+    refused = call(*command)
+    assert (refused.exit_code, "go on with --resume" in refused.stderr) == (2, True)
+    good(*command, "--resume")
+    whole, mine = hub.load_encoder("./whole"), hub.load_encoder("./mine")
+    np.testing.assert_array_equal(whole.encode(CELLS), mine.encode(CELLS))
+    assert not Path("mine.work").exists()
+
+
+def test_options_are_handed_on(corpora, good):
+    options = ("--encoder", "gin", "--learn", "flow", "--seed", 3, *QUICK)
+    said = json.loads(good("pretrain-encoder", "--corpus", "bare", "--out", "mine", *options, "--json"))
+    assert (said["proxies"], said["ranking_loss"], said["seed"]) == ({"bare": None}, 0.0, 3)
+    assert hub.load_encoder("./mine").config.kind == "gin"
+
+
+def test_errors_come_before_the_work(corpora, bad):
+    assert "none: no architecture has a graph" in bad("pretrain-encoder", "--corpus", "none", "--out", "mine")
+    assert "--learn: no zero-cost proxy is known" in bad("pretrain-encoder", "--corpus", "bare", "--out", "mine")
+    assert "given more than once" in bad("pretrain-encoder", "--corpus", "bare", "--corpus", "bare", "--out", "mine")
+    assert "bare: holds " in bad("pretrain-encoder", "--corpus", "bare", "--out", "bare"), "a corpus is no model"
+    Path("full").mkdir()
+    Path("full/notes.txt").write_text("mine")
+    assert "full: holds 'notes.txt'" in bad("pretrain-encoder", "--corpus", "cells", "--out", "full")
+    assert not Path("mine").exists()
+    assert len(open_corpus("./bare").architectures) == 2, "and is still there"
