@@ -68,6 +68,7 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
         f"metalcx {name}"
         for name in (
             "demo",
+            "pretrain-encoder",
             "meta-train",
             "adapt",
             "forecast",
