@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -52,13 +51,16 @@ def asked(call: Call, tensor: Tensor, known: Layout) -> Layout:
 def carried(layout: Layout, before: Tensor, after: Tensor) -> Layout:
     """Where the axes of `before` are in `after`.
 
-    A view keeps the strides of the axes that it permutes, slices or leaves alone, so they are found by stride. Any
+    A view keeps the strides of the axes that it permutes, slices or leaves alone, so they are found by stride. Where
+    examples are put into one axis with something else, that axis counts them, until they are taken apart again. Any
     other tensor of the same number of axes has them where they were.
     """
     if not _share(before, after):
         return layout if before.ndim == after.ndim else _reduced(layout, before, after)
-    batch = _find(layout.batch, before, after, ())
-    channel = _find(layout.channel, before, after, (batch,))
+    batch = _whole(layout.batch, before, after, None)
+    channel = _whole(layout.channel, before, after, batch)
+    channel = _part(layout.channel, before, after, batch) if channel is None else channel
+    batch = _merged(layout.batch, before, after, channel) if batch is None else batch
     return usual(after) if channel is None else Layout(batch, channel)
 
 
@@ -68,16 +70,31 @@ def _reduced(layout: Layout, before: Tensor, after: Tensor) -> Layout:
     return Layout(0, None) if each else usual(after)
 
 
-def _find(axis: int | None, before: Tensor, after: Tensor, taken: Iterable[int | None]) -> int | None:
+def _whole(axis: int | None, before: Tensor, after: Tensor, taken: int | None) -> int | None:
+    """The axis that is as long and has the same stride; that of one, as one example is, means little."""
     if axis is None:
         return None
-    if before.shape[axis] == 1:  # as one example is; the stride of such an axis means little
-        ones = [i for i in range(after.ndim) if i not in taken and after.shape[i] == 1]
-        strides, known = after.stride(), before.stride()[axis]
-        return min(ones, key=lambda i: (strides[i] != known, i != axis), default=None)
-    free = [i for i in range(after.ndim) if i not in taken and after.stride(i) == before.stride(axis)]
-    whole = [i for i in free if after.shape[i] == before.shape[axis]]
-    return next(iter(whole + free), None)
+    size, stride, strides = before.shape[axis], before.stride()[axis], after.stride()
+    same = [i for i in range(after.ndim) if i != taken and after.shape[i] == size]
+    same = [i for i in same if size == 1 or strides[i] == stride]
+    return min(same, key=lambda i: (strides[i] != stride, i != axis), default=None)
+
+
+def _part(axis: int | None, before: Tensor, after: Tensor, taken: int | None) -> int | None:
+    """An axis of the same stride, such as a slice has."""
+    if axis is None or before.shape[axis] == 1:
+        return None
+    strides = after.stride()
+    return next((i for i in range(after.ndim) if i != taken and strides[i] == before.stride()[axis]), None)
+
+
+def _merged(axis: int | None, before: Tensor, after: Tensor, taken: int | None) -> int | None:
+    """An axis that ends where this one did; else a part of it."""
+    if axis is None:
+        return None
+    end, strides = before.shape[axis] * before.stride()[axis], after.stride()
+    ends = [i for i in range(after.ndim) if i != taken and after.shape[i] * strides[i] == end]
+    return ends[0] if ends else _part(axis, before, after, taken)
 
 
 def _share(a: Tensor, b: Tensor) -> bool:

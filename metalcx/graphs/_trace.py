@@ -36,7 +36,8 @@ def trace(module: nn.Module, *examples: Tensor) -> ArchGraph:
     Args:
         module: Any module; without lazy parameters.
         examples: What it is called with; the first axis counts examples (of a single axis: where it holds integers),
-            and ``macs`` is for one of them.
+            and ``macs`` is for one of them. Give two or more to a module that folds them into another axis on the
+            way, as with one example a reader could not tell what that axis is afterwards.
 
     Returns:
         The graph; its `ArchGraph.n_params` are the numbers of `module.parameters()` that take part.

@@ -230,6 +230,18 @@ class FeaturePyramid(nn.Module):
         return found
 
 
+class Folded(nn.Module):
+    """Examples and positions in one axis, then apart again, as GPT-2 has them."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.inside, self.outside = nn.Linear(width, 6), nn.Linear(6, width)
+
+    def forward(self, x):
+        n, t, c = x.shape
+        return self.outside(functional.relu(self.inside(x.reshape(n * t, c)).view(n, t, 6)))
+
+
 class PointNet(nn.Module):
     """The same perceptron at each point, and the maximum over all (Qi et al., 2017)."""
 

@@ -215,6 +215,13 @@ def test_every_scale_is_joined_and_goes_out():
     assert [node["height"] for node in graph.nodes if node["op"] == "interpolate"] == [4, 8]
 
 
+@pytest.mark.parametrize("n", [2, 3])
+def test_examples_that_are_folded_are_found_again(n):
+    graph = trace(families.Folded(), torch.randn(n, 5, 4))
+    assert [node.get("height") for node in graph.nodes] == [5, None, 5, 5, 5]
+    assert graph.macs == 2 * 5 * 4 * 6
+
+
 def test_the_points_are_reduced():
     graph = graph_of("point net")
     assert only(graph, "reduce")["name"] == "amax"
