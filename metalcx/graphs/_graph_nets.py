@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import product
 
 from metalcx.errors import DataError
@@ -79,12 +80,17 @@ def all_nasbench_graph() -> Iterator[tuple[str, ArchGraph]]:
 
 def _computed(link: str, words: Sequence[str], node: int) -> tuple[tuple[object, ...], ...]:
     """What reads a node, as nested tuples in order, a ``skip`` replaced by what reads it; () is the output."""
-    readers = [k for k, source in enumerate(link, 1) if int(source) == node]
+    readers = _readers(link, node)
     found: list[tuple[object, ...]] = []
     for k in readers:
         behind = _computed(link, words, k)
         found += behind if words[k - 1] == "skip" else [(words[k - 1], behind)]
     return tuple(sorted(found)) if readers else ((),)
+
+
+@lru_cache(maxsize=256)
+def _readers(link: str, node: int) -> list[int]:
+    return [k for k, source in enumerate(link, 1) if int(source) == node]
 
 
 def _rank(member: Member) -> tuple[object, ...]:
