@@ -2,7 +2,11 @@
 
 from metalcx.bench._bootstrap import Gain as Gain
 from metalcx.bench._bootstrap import gain as gain
+from metalcx.bench._encoder import run_encoder as run_encoder
+from metalcx.bench._encoder import time_encoders as time_encoders
+from metalcx.bench._encoder_methods import METHODS as METHODS
+from metalcx.bench._encoder_methods import Effort as Effort
 from metalcx.bench._score import crps as crps
 from metalcx.bench._transfer import run_transfer as run_transfer
 
-__all__ = ["Gain", "crps", "gain", "run_transfer"]
+__all__ = ["METHODS", "Effort", "Gain", "crps", "gain", "run_encoder", "run_transfer", "time_encoders"]

@@ -1,4 +1,4 @@
-"""`metalcx bench transfer`."""
+"""`metalcx bench transfer` and `metalcx bench encoder`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from metalcx.cli._options import JsonOption
-from metalcx.cli._output import Progress, print_json
+from metalcx.cli._output import Progress, print_json, print_table
 
 
 def transfer(
@@ -57,3 +57,55 @@ def transfer(
         print_json(result)
     else:
         typer.echo(f"{out}: tables written")
+
+
+def encoder(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder in which the corpora are.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for tables, encoders and what is needed to resume.")
+    ],
+    space: Annotated[
+        list[str] | None, typer.Option("--space", metavar="NAME", help="A corpus to judge on; repeat. All by default.")
+    ] = None,
+    row: Annotated[
+        list[str] | None,
+        typer.Option("--row", metavar="NAME", help="What to judge, such as gated-gcn/both; repeat. All by default."),
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Epochs of pre-training.")] = 200,
+    tune: Annotated[int, typer.Option("--tune", metavar="N", min=1, help="Epochs of fine-tuning.")] = 500,
+    hidden: Annotated[int, typer.Option("--hidden", metavar="N", min=1, help="Width of encoders.")] = 128,
+    inductive: Annotated[
+        bool, typer.Option("--inductive", help="Pre-train on half of the graphs, which holds those with a label.")
+    ] = False,
+    by_row: Annotated[
+        bool, typer.Option("--by-row", help="Let isomorphic architectures be on both sides of a split.")
+    ] = False,
+    runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, max=9, help="Seeds and permutations.")] = 9,
+    timing: Annotated[bool, typer.Option("--timing", help="Time encoders instead, on the first --space.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge encoders by how well they rank architectures from few labels. Goes on where an earlier call ended."""
+    from metalcx.bench import Effort, run_encoder, time_encoders
+    from metalcx.encoders import FinetuneConfig, PretrainConfig
+
+    if timing:
+        rows = time_encoders(data / (space or ["nb201-finals"])[0], hidden)
+        columns: tuple[str, ...] = ("encoder", "graphs", "cold", "warm")
+    else:
+        effort = Effort(PretrainConfig(epochs=epochs), FinetuneConfig(epochs=tune), hidden, inductive)
+        with Progress("bench encoder") as progress:
+            rows = run_encoder(
+                data,
+                out,
+                spaces=space or None,
+                methods=row or None,
+                effort=effort,
+                by_group=not by_row,
+                runs=runs,
+                progress=progress,
+            )
+        columns = ("space", "table", "method", "runs", "tau", "tau_sd", "p@1%", "p@5%", "p@10%", "tau_gain", "p")
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(columns, [[r.get(column, "") for column in columns] for r in rows], left=1 if timing else 3)

@@ -115,3 +115,28 @@ def test_errors_come_before_the_work(corpora, bad):
     assert "full: holds 'notes.txt'" in bad("pretrain-encoder", "--corpus", "cells", "--out", "full")
     assert not Path("mine").exists()
     assert len(open_corpus("./bare").architectures) == 2, "and is still there"
+
+
+def test_bench_encoder_hands_its_options_on(home, good, monkeypatch):
+    seen = {}
+
+    def run_encoder(data, out, **options):
+        seen.update(options, data=data, out=out)
+        return [{"space": "s", "table": "t", "method": "gin/none", "runs": 2, "tau": 0.5}]
+
+    monkeypatch.setattr("metalcx.bench.run_encoder", run_encoder)
+    options = ("--space", "s", "--row", "gin/none", "--epochs", 3, "--tune", 4, "--hidden", 5, "--runs", 2)
+    command = ("bench", "encoder", "--data", "d", "--out", "o")
+    rows = json.loads(good(*command, *options, "--inductive", "--by-row", "--json"))
+    assert rows[0]["tau"] == 0.5
+    effort = seen["effort"]
+    assert (effort.pretrain.epochs, effort.finetune.epochs, effort.hidden, effort.inductive) == (3, 4, 5, True)
+    assert (seen["spaces"], seen["methods"], seen["by_group"], seen["runs"]) == (["s"], ["gin/none"], False, 2)
+    assert "gin/none" in good(*command)
+    assert (seen["spaces"], seen["methods"], seen["by_group"], seen["runs"]) == (None, None, True, 9)
+
+
+def test_bench_encoder_times_encoders(corpora, good):
+    rows = json.loads(good("bench", "encoder", "--data", ".", "--out", "o", "--space", "cells", "--timing", "--json"))
+    assert {row["encoder"] for row in rows} == {"gin", "gated-gcn", "flow", "counts", "surrogate"}
+    assert not Path("o").exists()

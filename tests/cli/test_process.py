@@ -79,6 +79,7 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
             "corpus build",
             "corpus validate",
             "bench transfer",
+            "bench encoder",
             "models list",
             "models show",
         )
