@@ -111,8 +111,8 @@ def split(space: Space, table: Table, permutation: int, labels: int | None = Non
     """
     n = len(table.rows)
     labels = labels or LABELS.get(space.name, max(LEAST, round(n / 100)))
-    codes: IntArray = np.unique(space.group[table.rows], return_inverse=True)[1]
-    place = np.random.default_rng([permutation, 17]).permutation(int(codes.max()) + 1)[codes]
+    # The same order of groups for every table, so that one half of the space holds what all of them learn from.
+    place = np.random.default_rng([permutation, 17]).permutation(int(space.group.max()) + 1)[space.group[table.rows]]
     order: IntArray = np.argsort(place, kind="stable")
     ends = np.flatnonzero(np.diff(place[order], append=-1)) + 1
     first = _end(ends, labels)

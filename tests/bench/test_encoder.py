@@ -13,7 +13,7 @@ import pytest
 
 import metalcx as mx
 from metalcx.bench import METHODS, Effort, run_encoder, time_encoders
-from metalcx.bench._encoder import summary
+from metalcx.bench._encoder import _seen, summary
 from metalcx.bench._encoder_methods import measures, precision
 from metalcx.bench._encoder_spaces import read_space, split
 from metalcx.corpora import write_corpus
@@ -141,9 +141,16 @@ def test_inductive_pre_training_sees_half(data, tmp_path, monkeypatch):
     for inductive in (False, True):
         effort = replace(QUICK, inductive=inductive)
         run_encoder(data, tmp_path / str(inductive), methods=["gin/flow"], spaces=["cells"], effort=effort, runs=1)
-    distinct = len(set(read_space(data / "cells").alike.tolist()))
-    assert seen[0] == distinct
+    space = read_space(data / "cells")
+    assert seen[0] == len(set(space.alike.tolist()))
     assert seen[1] <= 75
+    # Also for a table of fewer architectures than the space has.
+    few = replace(space.tables[0], rows=space.tables[0].rows[::-1][:100], values=space.tables[0].values[::-1][:100])
+    for permutation in range(3):
+        half = set(_seen(space, replace(QUICK, inductive=True), permutation).tolist())
+        assert len(half) == 75
+        for table in (*space.tables, few):
+            assert half.issuperset(table.rows[split(space, table, permutation).train])
 
 
 def test_what_will_not_do_is_refused(data, tmp_path):
