@@ -34,7 +34,7 @@ class GateConfig:
         DataError: If a size is not positive or dropout is not in [0, 1).
     """
 
-    members: int = 4
+    members: int = 2
     width: int = 96
     depth: int = 2
     dropout: float = 0.1

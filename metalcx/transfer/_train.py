@@ -43,7 +43,7 @@ class TrainConfig:
         DataError: If mixtures and made-up tasks leave nothing to measured ones.
     """
 
-    steps: int = 1500
+    steps: int = 6000
     batch: int = 512
     rate: float = 2e-3
     weight_decay: float = 1e-4
@@ -51,7 +51,7 @@ class TrainConfig:
     small_weight: float = 0.3
     mixed: float = 0.3
     synthetic: float = 0.2
-    checkpoint_every: int = 250
+    checkpoint_every: int = 500
     seed: int = 0
 
     def __post_init__(self) -> None:
