@@ -4,7 +4,8 @@
 
 FOLDER holds corpora; those of `--corpus` that have graphs are measured, their column `graph` read and parsed before the
 clock starts. `batch_s` is making the batch out of graphs in memory, `flow_s` the surrogates of that batch, generations
-included, `total_s` both; the plain implementation starts from the same graphs. Least of `--repeat`. `difference` is the
+included, `total_s` both; least of `--repeat`. The plain
+implementation starts from the same graphs and is timed once. `difference` is the
 largest between both, in parts of the largest number.
 """
 
