@@ -22,6 +22,7 @@ PACKAGE = ROOT / "metalcx"
 FLOORS: dict[str, float] = {
     "errors": 0,
     "_resources": 0,
+    "_checkpoint": 1,
     "curves": 1,
     "graphs": 1,
     "protocol": 2,

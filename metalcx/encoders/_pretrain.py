@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from metalcx._checkpoint import Checkpoint, other_training, save_checkpoint
 from metalcx.encoders._batch import FloatArray, Graph, GraphBatch, as_batch
-from metalcx.encoders._checkpoint import restore_checkpoint, save_checkpoint
 from metalcx.encoders._encoder import GraphEncoder
 from metalcx.encoders._flow import FlowSurrogate
 from metalcx.encoders._layers import mlp
@@ -168,19 +168,29 @@ def pretrain(
         module = Heads(encoder, config)
         optimiser = torch.optim.AdamW(module.parameters(), lr=config.rate, weight_decay=config.weight_decay)
         about = _about(config, encoder, lessons)
-        known = restore_checkpoint(checkpoint, module, optimiser, about) if checkpoint is not None else None
-        history = torch.zeros(0, 2) if known is None else known
+        history = _restore(checkpoint, module, optimiser, about) if checkpoint is not None else torch.zeros(0, 2)
         module.train()
         for epoch in range(len(history), config.epochs):
             losses = _epoch(module, optimiser, lessons, config, epoch)
             history = torch.cat([history, losses[None]])
             done = epoch + 1
             if checkpoint is not None and (done % config.checkpoint_every == 0 or done == config.epochs):
-                save_checkpoint(checkpoint, module, optimiser, history, about)
+                save_checkpoint(checkpoint, module, optimiser, {"about": about}, history=history)
             if progress is not None:
                 progress(done, config.epochs, f"pre-training, surrogate {losses[0]:.4f}, ranking {losses[1]:.4f}")
     encoder.eval()
     return history.numpy()
+
+
+def _restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, about: str) -> Tensor:
+    """Losses of the epochs that a checkpoint has behind it."""
+    known = Checkpoint.read(path)
+    if known is None:
+        return torch.zeros(0, 2)
+    if known.about.get("about") != about:
+        raise other_training(path)
+    known.put_into(module, optimiser)
+    return known.tensors["history"]
 
 
 def _epoch(

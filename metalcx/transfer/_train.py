@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from metalcx._checkpoint import Checkpoint, other_training, save_checkpoint
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._gate_items import Items
 from metalcx.forecasters._gate_network import GateConfig, GateNetwork, gate_loss
@@ -196,44 +196,20 @@ def _schedule(share: float) -> float:
 def _save(
     path: Path, step: int, module: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig, about: str
 ) -> None:
-    from safetensors.torch import save_file
-
-    tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
-    for i, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    meta = {"step": str(step), "config": json.dumps(asdict(config), sort_keys=True), "about": about}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, partial, metadata=meta)
-    os.replace(partial, path)
+    save_checkpoint(path, module, optimiser, {"step": str(step), "config": _text(config), "about": about})
 
 
 def _restore(path: Path, module: nn.Module, optimiser: torch.optim.Optimizer, config: TrainConfig, about: str) -> int:
-    if not path.exists():
+    """Steps that a checkpoint has behind it."""
+    known = Checkpoint.read(path)
+    if known is None:
         return 0
-    tensors, meta = _read(path)
     # A checkpoint of an earlier version says nothing about its data.
-    if meta["config"] != json.dumps(asdict(config), sort_keys=True) or meta.get("about", about) != about:
-        raise ModelError(
-            f"{path}: checkpoint of a training on other data or with other settings; name another folder, or remove it"
-        )
-    module.load_state_dict({n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")})
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimiser."):
-            _, i, key = name.split(".", 2)
-            state.setdefault(int(i), {})[key] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return int(meta["step"])
+    if known.about.get("config") != _text(config) or known.about.get("about", about) != about:
+        raise other_training(path)
+    known.put_into(module, optimiser)
+    return int(known.about["step"])
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
-    except SafetensorError as error:
-        raise ModelError(
-            f"{path}: the checkpoint is damaged ({error}); remove it, and the training starts anew"
-        ) from None
+def _text(config: TrainConfig) -> str:
+    return json.dumps(asdict(config), sort_keys=True)
