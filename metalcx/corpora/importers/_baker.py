@@ -19,6 +19,7 @@ import numpy as np
 from metalcx.corpora.importers._base import Imported, ImportedTask, ImportOptions, Tally
 from metalcx.corpora.importers._families import family
 from metalcx.corpora.importers._runs import Runs, found, only, primary
+from metalcx.corpora.importers._stated import stated_graph
 from metalcx.curves import Metric
 from metalcx.errors import DataError, name_some
 
@@ -39,16 +40,6 @@ _DATASETS = {
 }
 _EPOCH = re.compile(r"(?:acc|ep)_(\d+)")
 _NOT_CONFIG = ("location", "training_dataset", "net")
-_LAYER = re.compile(r"([A-Z]+)\((\d+(?:,\s*\d+)*)\)")
-#: MetaQNN's layers: operation, and what its arguments are.
-_LAYERS = {
-    "C": ("conv", ("out", "kernel", "stride")),
-    "P": ("max_pool", ("kernel", "stride")),
-    "D": ("dropout", ("index",)),
-    "FC": ("linear", ("out",)),
-    "GAP": ("global_pool", ("out",)),
-    "SM": ("softmax", ("out",)),
-}
 
 
 def read(src: Path, options: ImportOptions, tally: Tally) -> Imported:
@@ -146,8 +137,7 @@ def _architecture(known: dict[str, Any]) -> dict[str, Any] | None:
     """The architecture, where the columns describe one."""
     if "net" in known:
         features = {"depth": known.get("depth"), "n_params": known.get("num_params")}
-        net = str(known["net"])
-        return {"arch": net, "format": "metaqnn", "spec": net, "features": features, "graph": metaqnn_graph(net)}
+        return _with_graph(str(known["net"]), "metaqnn", features)
     if {"num_blocks", "num_filters", "filter_size"} <= known.keys():
         features = {column: known[column] for column in ("num_blocks", "num_filters", "filter_size")}
         name = "resnet-b{num_blocks}-f{num_filters}-k{filter_size}".format(**known)
@@ -155,27 +145,10 @@ def _architecture(known: dict[str, Any]) -> dict[str, Any] | None:
     if {"n_layer", "n_inputs"} <= known.keys():
         name = "lstm-l{n_layer}-u{n_inputs}".format(**known)
         features = {column: known[column] for column in ("n_layer", "n_inputs")}
-        cells = [{"op": "lstm", "out": known["n_inputs"]}] * int(known["n_layer"])
-        graph = _chain([{"op": "embedding", "out": known["n_inputs"]}, *cells, {"op": "linear"}])
-        return {"arch": name, "format": "rnn", "spec": name, "features": features, "graph": graph}
+        return _with_graph(name, "rnn", features)
     return None
 
 
-def metaqnn_graph(net: str) -> dict[str, Any] | None:
-    """The chain of MetaQNN's layers, such as ``[C(64,1,1), P(2,2), SM(10)]``; None where a layer is not known."""
-    layers = []
-    parts = _LAYER.findall(net)
-    for kind, arguments in parts:
-        op, names = _LAYERS.get(kind, ("", ()))
-        sizes = [int(size) for size in arguments.split(",")]
-        # D(k, n) is the k-th of n dropouts.
-        if not op or len(sizes) < len(names):
-            return None
-        layers.append({"op": op, **dict(zip(names, sizes, strict=False))})
-    rest = _LAYER.sub("", net)
-    return _chain(layers) if layers and not rest.strip("[], ") else None
-
-
-def _chain(ops: list[dict[str, Any]]) -> dict[str, Any]:
-    nodes = [{"op": "input"}, *ops, {"op": "output"}]
-    return {"nodes": nodes, "edges": [[i, i + 1] for i in range(len(nodes) - 1)]}
+def _with_graph(spec: str, format: str, features: dict[str, Any]) -> dict[str, Any]:
+    graph = stated_graph(spec, format)
+    return {"arch": spec, "format": format, "spec": spec, "features": features, "graph": graph}

@@ -23,9 +23,10 @@ import numpy.typing as npt
 
 from metalcx.corpora.importers._base import Imported, ImportedTask, ImportOptions, Tally
 from metalcx.corpora.importers._families import family
-from metalcx.corpora.importers._nas_cells import canonical_cell, cell_graph, parse_cell
+from metalcx.corpora.importers._nas_cells import canonical_cell
 from metalcx.corpora.importers._restricted import load_plain
 from metalcx.corpora.importers._runs import Runs, found, item, only, primary
+from metalcx.corpora.importers._stated import stated_graph
 from metalcx.curves import Metric
 from metalcx.errors import DataError
 
@@ -75,7 +76,7 @@ def _tasks(
                 if dataset not in runs:
                     first = options.metric and metrics[0]
                     runs[dataset] = Runs(first or _fullest(columns), metrics, "epoch", tally, True, False)
-                _add(runs[dataset], dataset, state, arch, hp, seed, columns)
+                _add(runs[dataset], dataset, state, architectures[arch], hp, seed, columns)
                 _note_size(architectures[arch], dataset, result)
     for dataset in sorted(runs, key=lambda name: (_TASKS.index(name) if name in _TASKS else len(_TASKS), name)):
         yield _task(dataset, runs.pop(dataset))
@@ -121,12 +122,12 @@ def _add(
     runs: Runs,
     dataset: str,
     state: dict[str, Any],
-    arch: str,
+    architecture: dict[str, Any],
     hp: str,
     seed: object,
     columns: dict[str, npt.NDArray[np.float64]],
 ) -> None:
-    cell = parse_cell(arch)
+    arch = architecture["arch"]
     n = len(next(iter(columns.values())))
     runs.add(
         f"{dataset.lower()}-{state.get('arch_index', arch)}-e{_epochs(hp)}-s{seed}",
@@ -134,7 +135,7 @@ def _add(
         columns,
         config={"epochs": _epochs(hp)},
         arch=arch,
-        group=canonical_cell(cell) if cell else arch,
+        group=canonical_cell(arch) if architecture["format"] == "nasbench201" else arch,
         seed=seed,
     )
 
@@ -191,8 +192,8 @@ def _fullest(columns: dict[str, npt.NDArray[np.float64]]) -> Metric:
 
 def _architecture(text: str, architectures: dict[str, dict[str, Any]]) -> str:
     if text not in architectures:
-        cell = parse_cell(text)
-        format, graph = ("nasbench201", cell_graph(cell)) if cell else ("nats-size", None)
+        graph = stated_graph(text, "nasbench201")
+        format = "nats-size" if graph is None else "nasbench201"
         architectures[text] = {"arch": text, "format": format, "spec": text, "features": None, "graph": graph}
     return text
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from metalcx.corpora.importers._base import Imported, ImportedTask, ImportOptions, Tally
 from metalcx.corpora.importers._runs import Runs, found, item, numbers, parse_json, read_bytes
+from metalcx.corpora.importers._stated import stated_graph
 from metalcx.curves import Metric
 from metalcx.errors import DataError
 
@@ -43,7 +44,6 @@ _DATA = {
     "wikitext-2": ("wikitext-2", "wikitext", "wikitext-2"),
 }
 _LARGEST = 1 << 26
-_NEW_STATE = re.compile(r"h_new_\d+")
 
 
 def read(src: Path, options: ImportOptions, tally: Tally) -> Imported:
@@ -131,46 +131,26 @@ def _architecture(log: Any, where: str, architectures: dict[str, dict[str, Any]]
     arch = f"recipe-{item(log, 'recepie_id', where, int)}"
     if arch not in architectures:
         text = item(log, "recepie", where, str)
-        graph = recipe_graph(parse_json(text.encode(), f"{where}: recepie"), where)
+        _check_recipe(parse_json(text.encode(), f"{where}: recepie"), where)
         features = {"n_params": log["num_params"]} if isinstance(log.get("num_params"), int) else None
         architectures[arch] = {
             "arch": arch,
             "format": "nasbench-nlp",
             "spec": text,
             "features": features,
-            "graph": graph,
+            "graph": stated_graph(text, "nasbench-nlp"),
         }
     return arch
 
 
-def recipe_graph(recipe: Any, where: str) -> dict[str, Any] | None:
-    """The functional graph of a cell: its new states ``h_new_*`` lead to the output; what leads to none is left out.
-
-    None for a recipe without a new state.
+def _check_recipe(recipe: Any, where: str) -> None:
+    """What is no ``{name: {"op", "input"}}`` is refused; a recipe without a new state, say, has no graph.
 
     Raises:
-        DataError: If the recipe is not ``{name: {"op", "input"}}``.
+        DataError: If it is none.
     """
     if not isinstance(recipe, dict):
         raise DataError(f"{where}: the recipe is {type(recipe).__name__}, not an object of operations")
-    inputs = {name: item(node, "input", f"{where}: {name}", list) for name, node in recipe.items()}
-    used = _needed([name for name in recipe if _NEW_STATE.fullmatch(name)], inputs)
-    if not used:
-        return None
-    states = sorted({str(source) for name in used for source in inputs[name]} - recipe.keys())
-    names = [*states, *(name for name in recipe if name in used)]
-    number = {name: i for i, name in enumerate(names)}
-    nodes = [{"op": "input"} for _ in states]
-    nodes += [{"op": str(item(recipe[name], "op", f"{where}: {name}"))} for name in names[len(states) :]]
-    edges = [[number[str(source)], number[name]] for name in names[len(states) :] for source in inputs[name]]
-    edges += [[number[name], len(names)] for name in names if _NEW_STATE.fullmatch(name)]
-    return {"nodes": [*nodes, {"op": "output"}], "edges": edges}
-
-
-def _needed(names: list[str], inputs: dict[str, list[Any]]) -> set[str]:
-    seen, todo = set(names), list(names)
-    while todo:
-        new = {str(source) for source in inputs[todo.pop()]} & inputs.keys() - seen
-        seen |= new
-        todo += new
-    return seen
+    for name, node in recipe.items():
+        item(node, "input", f"{where}: {name}", list)
+        item(node, "op", f"{where}: {name}")

@@ -16,6 +16,7 @@ import numpy as np
 
 from metalcx.corpora.importers._base import Imported, ImportedTask, ImportOptions, Tally
 from metalcx.corpora.importers._runs import Runs, found, item, numbers, only, primary, read_json
+from metalcx.corpora.importers._stated import stated_graph
 from metalcx.curves import Metric
 from metalcx.errors import DataError
 
@@ -77,8 +78,5 @@ def _architecture(task: str, architectures: dict[str, dict[str, Any]]) -> tuple[
         return None, {}
     patch, cell, units, pooling, batch = match.groups()
     arch = f"{cell.lower()}-{units}-{pooling or ''}-{patch}"
-    ops = [{"op": "embedding"}, {"op": cell.lower(), "out": int(units)}, {"op": "linear"}]
-    nodes = [{"op": "input"}, *ops, {"op": "output"}]
-    graph = {"nodes": nodes, "edges": [[i, i + 1] for i in range(len(nodes) - 1)]}
-    architectures[arch] = {"arch": arch, "format": "rnn", "spec": arch, "graph": graph}
+    architectures[arch] = {"arch": arch, "format": "rnn", "spec": arch, "graph": stated_graph(arch, "rnn")}
     return arch, {"batch": int(batch)}

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from metalcx.corpora.importers._baker import metaqnn_graph
+from metalcx.corpora.importers._stated import stated_graph
 from metalcx.curves import Metric
 from metalcx.errors import DataError
 
@@ -73,8 +73,14 @@ def test_one_file_alone(tmp_path, convert):
     assert corpus.task_names == ("lstm_ptb",)
 
 
-def test_layers_are_read_with_their_sizes():
-    graph = metaqnn_graph(NET)
+def graph_of(arch, corpus):
+    text = corpus.architectures.set_index("arch").loc[arch, "graph"]
+    return json.loads(text) if isinstance(text, str) else None
+
+
+def test_layers_are_read_with_their_sizes(tmp_path, convert):
+    corpus, _ = convert("baker", write(tmp_path / "b"))
+    graph = graph_of(NET, corpus)
     assert graph["nodes"] == [
         {"op": "input"},
         {"op": "conv", "out": 64, "kernel": 3, "stride": 1},
@@ -87,11 +93,22 @@ def test_layers_are_read_with_their_sizes():
         {"op": "output"},
     ]
     assert graph["edges"] == [[i, i + 1] for i in range(8)]
+    graph = graph_of("lstm-l2-u90", corpus)
+    sized = [{"op": op, "out": 90} for op in ("embedding", "lstm", "lstm")]
+    assert graph["nodes"] == [{"op": "input"}, *sized, {"op": "linear"}, {"op": "output"}]
+    assert graph["edges"] == [[i, i + 1] for i in range(5)]
 
 
-@pytest.mark.parametrize("net", ["", "[X(1)]", "[C(1)]", "[SM(10), what]"])
-def test_a_net_that_is_not_understood_has_no_graph(net):
-    assert metaqnn_graph(net) is None
+@pytest.mark.parametrize("net", ["[]", "[X(1)]", "[C(1)]", "[SM(10), what]"])
+def test_a_net_that_is_not_understood_has_no_graph(tmp_path, convert, net):
+    corpus, report = convert("baker", write(tmp_path / "b", {"metaqnn_svhn": METAQNN.replace(NET, net)}))
+    assert report.runs == 1
+    assert corpus.architectures[["arch", "format", "spec"]].values.tolist() == [[net, "metaqnn", net]]
+    assert graph_of(net, corpus) is None
+
+
+def test_an_empty_text_has_no_graph():
+    assert stated_graph("", "metaqnn") is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pickle
 import numpy as np
 import pytest
 
-from metalcx.corpora.importers._nas_cells import canonical_cell, cell_graph, parse_cell
+from metalcx.corpora.importers._nas_cells import canonical_cell
+from metalcx.corpora.importers._stated import stated_graph
 from metalcx.curves import Metric
 from metalcx.errors import DataError
 
@@ -151,15 +152,18 @@ def test_runs_without_the_metric_are_told(tmp_path, convert):
 
 
 def test_cells_become_functional_graphs():
-    assert cell_graph(parse_cell(CELL)) == {
+    assert stated_graph(CELL, "nasbench201") == {
         "nodes": [
             {"op": op} for op in ("input", "nor_conv_3x3", "avg_pool_3x3", "skip_connect", "nor_conv_1x1", "output")
         ],
-        "edges": [[0, 1], [1, 2], [0, 3], [3, 5], [2, 4], [4, 5]],
+        "edges": [[0, 1], [1, 2], [0, 3], [2, 4], [3, 5], [4, 5]],
     }
     # What feeds only operations that are left out is left out, too.
-    dead = parse_cell("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|")
-    assert [node["op"] for node in cell_graph(dead)["nodes"]] == ["input", "skip_connect", "output"]
+    dead = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
+    assert stated_graph(dead, "nasbench201") == {
+        "nodes": [{"op": op} for op in ("input", "skip_connect", "output")],
+        "edges": [[0, 1], [1, 2]],
+    }
 
 
 @pytest.mark.parametrize(
@@ -174,12 +178,28 @@ def test_cells_become_functional_graphs():
     ],
 )
 def test_cells_that_compute_the_same_share_the_text_of_nats_bench(cell, text):
-    assert canonical_cell(parse_cell(cell)) == text
+    assert canonical_cell(cell) == text
 
 
 @pytest.mark.parametrize("text", ["", "64:64:8", "|a~1|", "|a~x|+|b~0|", "|a|"])
 def test_what_is_no_cell(text):
-    assert parse_cell(text) is None
+    assert stated_graph(text, "nasbench201") is None
+    with pytest.raises(DataError, match="the NAS-Bench-201 cell"):
+        canonical_cell(text)
+
+
+def test_a_network_known_by_its_sizes_is_a_group_of_its_own(tmp_path, convert):
+    (tmp_path / "f").mkdir()
+    for index, sizes in enumerate(["64:64:8", "64:8:64"]):
+        data = {"12": state(index, sizes, 2)}
+        (tmp_path / "f" / f"{index:06d}.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(data)))
+    corpus, _ = convert("nas-bench-201", tmp_path / "f")
+    assert (corpus.runs["group"] == corpus.runs["arch"]).all()
+    assert corpus.architectures[["arch", "format"]].values.tolist() == [
+        ["64:64:8", "nats-size"],
+        ["64:8:64", "nats-size"],
+    ]
+    assert corpus.architectures["graph"].isna().all()
 
 
 def change(path, value):

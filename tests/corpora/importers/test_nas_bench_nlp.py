@@ -6,7 +6,6 @@ import zipfile
 import numpy as np
 import pytest
 
-from metalcx.corpora.importers._nas_bench_nlp import recipe_graph
 from metalcx.curves import Metric
 from metalcx.errors import DataError
 
@@ -100,14 +99,19 @@ def test_datasets_are_told_apart(tmp_path, convert):
         convert("nas-bench-nlp", one, metric=Metric("test_loss", "min"))
 
 
-def test_recipes_become_functional_graphs():
-    assert recipe_graph({"unused": RECIPE["unused"]}, "r") is None
-    graph = recipe_graph(RECIPE, "r")
+def test_recipes_become_functional_graphs(tmp_path, convert):
+    recipes = [RECIPE, {"unused": RECIPE["unused"]}, {"h_new_0": {"op": "linear", "input": ["h_new_0"]}}]
+    logs = [log(i, recepie=json.dumps(recipe)) for i, recipe in enumerate(recipes)]
+    corpus, report = convert("nas-bench-nlp", write(tmp_path / "logs", logs))
+    assert report.runs == 3
+    # Without a new state, or read by itself, a recipe has no graph.
+    assert corpus.architectures["graph"].isna().tolist() == [False, True, True]
+    graph = json.loads(corpus.architectures["graph"][0])
     assert [node["op"] for node in graph["nodes"]] == [
-        *("input", "input", "input"),  # h_prev_0, h_prev_1, x
+        *("input", "input", "input"),  # x, h_prev_0, h_prev_1
         *("linear", "activation_tanh", "elementwise_sum", "elementwise_prod", "output"),
     ]
-    assert graph["edges"] == [[2, 3], [0, 3], [3, 4], [4, 5], [1, 5], [5, 6], [3, 6], [5, 7], [6, 7]]
+    assert graph["edges"] == [[0, 3], [1, 3], [3, 4], [4, 5], [2, 5], [5, 6], [3, 6], [5, 7], [6, 7]]
 
 
 @pytest.mark.parametrize(
