@@ -12,6 +12,7 @@ import pandas as pd
 
 from metalcx import __version__
 from metalcx.bench._bootstrap import gain
+from metalcx.bench._markdown import transfer_page
 
 CONTROL = "med5"
 
@@ -45,7 +46,7 @@ def write_tables(
     for name, frame in (("errors", errors), ("summary", summary), ("versus", versus), ("loses", loses)):
         _replace(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
     taken = "" if earlier is None else f"From an earlier call: {', '.join(sorted(earlier.forecaster.unique()))}.\n\n"
-    _replace(out / "tables.md", _head(parts, forecasters, seeds) + taken + _markdown(summary, versus, loses))
+    _replace(out / "tables.md", _head(parts, forecasters, seeds) + taken + transfer_page(summary, versus, loses, LOSS))
     return {"out": str(out), "forecasters": list(forecasters), "summary": summary.to_dict("records")}
 
 
@@ -144,73 +145,6 @@ def _head(parts: pd.DataFrame, forecasters: Sequence[str], seeds: int) -> str:
         f"training seeds 0 to {seeds - 1}; {parts.task.nunique()} tasks of {parts.family.nunique()} families. "
         f"Adapting and forecasting: {parts.seconds.sum() / 3600:.2f} hours. In all: {spent}.\n\n"
     )
-
-
-def _markdown(summary: pd.DataFrame, versus: pd.DataFrame, loses: pd.DataFrame) -> str:
-    lines = ["# Transfer benchmark", ""]
-    for (end, k), part in summary.groupby(["end", "K"]):
-        where = "at each run's own last t" if end == "own" else "at the support's median last t (ragged tasks)"
-        lines += [f"## K = {k}, {where}", ""]
-        pooled = part[part.group == ("pooled" if end == "own" else "ragged")].sort_values("gain", ascending=False)
-        lines += [
-            _line(
-                [
-                    "forecaster",
-                    "median error",
-                    "gain over med5",
-                    "over tasks",
-                    "over families",
-                    "fixed",
-                    "ragged",
-                    "coverage of 80 %",
-                    "tau - last's",
-                    "seconds",
-                ]
-            ),
-            _line(["---"] * 10),
-        ]
-        for _, r in pooled.iterrows():
-            sides = [part[(part.forecaster == r.forecaster) & (part.group == g)]["gain"] for g in ("fixed", "ragged")]
-            lines.append(
-                _line(
-                    [
-                        r.forecaster,
-                        f"{r.median_error:.3f}",
-                        f"{r.gain:+.1%}",
-                        f"[{r.low:+.1%}, {r.high:+.1%}]",
-                        f"[{r.family_low:+.1%}, {r.family_high:+.1%}]",
-                        *(f"{s.iloc[0]:+.1%}" if len(s) else "" for s in sides),
-                        f"{r.cov80:.3f}",
-                        f"{r.get('tau_over_last', np.nan):+.3f}",
-                        f"{r.seconds:.3f}",
-                    ]
-                )
-            )
-        lines.append("")
-    if len(versus):
-        lines += ["## metalcx over each other, at each run's own last t", ""]
-        lines += [_line(["K", "over", "tasks", "gain", "over tasks", "over families"]), _line(["---"] * 6)]
-    for _, r in versus.iterrows():
-        spans = (f"[{r[a]:+.1%}, {r[b]:+.1%}]" for a, b in (("low", "high"), ("family_low", "family_high")))
-        lines.append(_line([r.K, r.over, r.tasks, f"{r.gain:+.1%}", *spans]))
-    lines += [
-        "",
-        "## Where it loses",
-        "",
-        f"{len(loses)} (task, K, cut) with an error above {LOSS} times the best simple method's.",
-        "",
-    ]
-    if len(loses):
-        lines += [_line(["task", "K", "cut", "metalcx", "best simple", "its error", "ratio"]), _line(["---"] * 7)]
-        for _, r in loses.iterrows():
-            lines.append(
-                _line([r.task, r.K, r.cut, f"{r.metalcx:.3f}", r.best, f"{r.best_simple:.3f}", f"{r.ratio:.2f}"])
-            )
-    return "\n".join(lines) + "\n"
-
-
-def _line(cells: Iterable[object]) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def _replace(path: Path, text: str) -> None:
