@@ -18,11 +18,20 @@ from metalcx.encoders._flow import FlowSurrogate as FlowSurrogate
 from metalcx.encoders._flow import words_of as words_of
 from metalcx.encoders._pretrain import PretrainConfig as PretrainConfig
 from metalcx.encoders._pretrain import pretrain as pretrain
-from metalcx.encoders._proxies import gradient_norm as gradient_norm
-from metalcx.encoders._proxies import known_proxy as known_proxy
-from metalcx.encoders._proxies import macs as macs
-from metalcx.encoders._proxies import parameters as parameters
-from metalcx.encoders._proxies import synflow as synflow
+from metalcx.encoders._ranking import standard_ranks as standard_ranks
+from metalcx.encoders.proxies import Network as Network
+from metalcx.encoders.proxies import fisher as fisher
+from metalcx.encoders.proxies import gradient_norm as gradient_norm
+from metalcx.encoders.proxies import jacob_cov as jacob_cov
+from metalcx.encoders.proxies import kernels as kernels
+from metalcx.encoders.proxies import known_proxies as known_proxies
+from metalcx.encoders.proxies import known_proxy as known_proxy
+from metalcx.encoders.proxies import macs as macs
+from metalcx.encoders.proxies import nwot as nwot
+from metalcx.encoders.proxies import parameters as parameters
+from metalcx.encoders.proxies import snip as snip
+from metalcx.encoders.proxies import synflow as synflow
+from metalcx.encoders.proxies import zen as zen
 
 __all__ = [
     "GIN",
@@ -37,15 +46,24 @@ __all__ = [
     "GraphBatch",
     "GraphEncoder",
     "Labelled",
+    "Network",
     "PretrainConfig",
     "Ranker",
     "finetune",
+    "fisher",
     "gradient_norm",
+    "jacob_cov",
+    "kernels",
+    "known_proxies",
     "known_proxy",
     "macs",
     "new_encoder",
+    "nwot",
     "parameters",
     "pretrain",
+    "snip",
+    "standard_ranks",
     "synflow",
     "words_of",
+    "zen",
 ]

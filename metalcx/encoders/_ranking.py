@@ -44,3 +44,26 @@ def hinge(scores: Tensor, pairs: npt.NDArray[np.int64], margin: float) -> Tensor
     better, worse = torch.from_numpy(pairs)
     missing = torch.relu(margin - (scores[better] - scores[worse]))
     return missing.mean() if len(better) else 0.0 * scores.sum()
+
+
+def standard_ranks(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    """Each column by its ranks, with mean 0 and variance 1, so that its scale does not matter: inputs for a head.
+
+    Ties share the mean of their ranks. A rank says where a graph stands among those that are given, so give all graphs
+    of a space, or all that may be known, at once.
+
+    Args:
+        values: Shape (graphs,) or (graphs, q); NaN where it is not known.
+
+    Returns:
+        Shape (graphs, q), finite: 0 where a value is not known or all are alike.
+    """
+    from scipy.stats import rankdata
+
+    table = np.asarray(values, dtype=np.float64)
+    ranks = rankdata(table.reshape(len(table), -1), axis=0, nan_policy="omit")
+    known = np.isfinite(ranks)
+    n = np.maximum(known.sum(0), 1)
+    centred = np.where(known, ranks - (n + 1) / 2, 0.0)
+    spread = np.sqrt(np.square(centred).sum(0) / n)
+    return (centred / np.where(spread > 0, spread, 1.0)).astype(np.float32)
