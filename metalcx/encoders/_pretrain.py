@@ -18,6 +18,7 @@ from metalcx.encoders._batch import FloatArray, Graph, GraphBatch, as_batch
 from metalcx.encoders._encoder import GraphEncoder
 from metalcx.encoders._flow import FlowSurrogate
 from metalcx.encoders._layers import mlp
+from metalcx.encoders._lessons import Lessons, told
 from metalcx.encoders._ranking import drawn_pairs, hinge
 from metalcx.errors import DataError, ModelError
 
@@ -83,46 +84,14 @@ class Heads(nn.Module):
     Args:
         encoder: The encoder.
         config: Sizes of the heads.
+        proxies: How many proxies there are to rank by.
     """
 
-    def __init__(self, encoder: GraphEncoder, config: PretrainConfig) -> None:
+    def __init__(self, encoder: GraphEncoder, config: PretrainConfig, proxies: int = 1) -> None:
         super().__init__()
         self.encoder = encoder
         self.flow = mlp(encoder.width, config.flow_hidden, config.surrogate.k)
-        self.proxy = mlp(encoder.width, config.proxy_hidden, 1)
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """Graphs and what is to be learned of them.
-
-    Attributes:
-        batch: The graphs.
-        targets: What is to be told of each, shape (graphs, k).
-        ranks: What they are to be ranked by, shape (graphs,).
-        group: Among which they are to be ranked, shape (graphs,).
-    """
-
-    batch: GraphBatch
-    targets: Tensor
-    ranks: npt.NDArray[np.float64]
-    group: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-    def take(self, index: npt.NDArray[np.int64]) -> Lessons:
-        """Those of some graphs."""
-        targets = self.targets[torch.from_numpy(index)]
-        return Lessons(self.batch.take(index), targets, self.ranks[index], self.group[index])
-
-    def digest(self) -> str:
-        """A fingerprint of everything here."""
-        digest = hashlib.sha256()
-        graphs = (self.batch.offsets, self.batch.edges, self.batch.features)
-        for array in (*graphs, self.targets.numpy(), self.ranks, self.group):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+        self.proxy = mlp(encoder.width, config.proxy_hidden, proxies)
 
 
 def pretrain(
@@ -143,8 +112,8 @@ def pretrain(
         encoder: What to train.
         graphs: All that it sees; with those that are judged later it is transductive, without them inductive.
         config: Settings; the published ones by default.
-        proxy: What to rank by, higher is better, shape (graphs,); NaN where it is not known. Needed unless the task
-            is ``flow``.
+        proxy: What to rank by, higher is better, shape (graphs,), or (graphs, p) for p proxies at once, each by an
+            output of its own and with the same say; NaN where it is not known. Needed unless the task is ``flow``.
         group: Number of the search space of each graph, shape (graphs,): proxies are compared within one only. All
             are of one by default.
         checkpoint: A file to go on from if it is there, and to write to.
@@ -165,7 +134,7 @@ def pretrain(
     lessons = Lessons(batch, _targets(config, batch), _ranks(config, batch, proxy), groups)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        module = Heads(encoder, config)
+        module = Heads(encoder, config, lessons.ranks.shape[1])
         optimiser = torch.optim.AdamW(module.parameters(), lr=config.rate, weight_decay=config.weight_decay)
         about = _about(config, encoder, lessons)
         history = _restore(checkpoint, module, optimiser, about) if checkpoint is not None else torch.zeros(0, 2)
@@ -225,35 +194,36 @@ def _losses(module: Heads, lessons: Lessons, config: PretrainConfig, random: np.
     if config.task != "proxy":
         flow = (module.flow(embedding) - lessons.targets).square().sum(1).mean()
     if config.task != "flow":
-        pairs = drawn_pairs(lessons.ranks, config.pairs * len(lessons), random, lessons.group)
-        proxy = hinge(module.proxy(embedding)[:, 0], pairs, config.margin)
+        proxy = _ranking(module.proxy(embedding), lessons, config, random)
     return torch.stack([flow, proxy])
 
 
-def _ranks(config: PretrainConfig, batch: GraphBatch, proxy: npt.ArrayLike | None) -> npt.NDArray[np.float64]:
-    if config.task == "flow":
-        return np.full(len(batch), np.nan)
-    if proxy is None:
-        raise DataError(f"pre-training {config.task!r} ranks by a proxy; give one, or choose flow")
-    values = np.asarray(proxy, dtype=np.float64)
-    if values.shape != (len(batch),):
-        raise DataError(f"the proxy has shape {values.shape}; it needs one number for each of {len(batch)} graphs")
-    return values
+def _ranking(scores: Tensor, lessons: Lessons, config: PretrainConfig, random: np.random.Generator) -> Tensor:
+    """The mean over proxies of the loss of ranking by each, shape of scores: (graphs, p)."""
+    most = config.pairs * len(lessons)
+    pairs = [drawn_pairs(ranks, most, random, lessons.group) for ranks in lessons.ranks.T]
+    return torch.stack([hinge(own, by, config.margin) for own, by in zip(scores.T, pairs, strict=True)]).mean()
 
 
 def _targets(config: PretrainConfig, batch: GraphBatch) -> Tensor:
     """What is to be told, shape (graphs, k)."""
     if config.task == "proxy":
         return torch.zeros(len(batch), config.surrogate.k)
-    flow = config.surrogate(batch).astype(np.float64)
-    if not np.isfinite(flow).all():
-        raise DataError("the surrogate of some graph is too large for its numbers; choose a smaller std or alpha")
-    if config.standardise:
-        middle = np.median(np.abs(flow), axis=0)
-        flow = np.arcsinh(flow / np.where(middle > 0, middle, 1.0))
-        spread = flow.std(0)
-        flow = (flow - flow.mean(0)) / np.where(spread > 0, spread, 1.0)
-    return torch.from_numpy(flow.astype(np.float32))
+    return told(config.surrogate, batch, config.standardise)
+
+
+def _ranks(config: PretrainConfig, batch: GraphBatch, proxy: npt.ArrayLike | None) -> npt.NDArray[np.float64]:
+    """The proxies, shape (graphs, p)."""
+    if config.task == "flow":
+        return np.full((len(batch), 1), np.nan)
+    if proxy is None:
+        raise DataError(f"pre-training {config.task!r} ranks by a proxy; give one, or choose flow")
+    values = np.asarray(proxy, dtype=np.float64)
+    if values.shape[:1] != (len(batch),) or values.ndim > 2 or not values.size:
+        raise DataError(
+            f"the proxy has shape {values.shape}; it needs one number, or row, for each of {len(batch)} graphs"
+        )
+    return values.reshape(len(batch), -1)
 
 
 def _about(config: PretrainConfig, encoder: GraphEncoder, lessons: Lessons) -> str:

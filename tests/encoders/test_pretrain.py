@@ -15,7 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from metalcx.encoders import EncoderConfig, FlowSurrogate, GraphEncoder, PretrainConfig, new_encoder, pretrain, synflow
+from metalcx.encoders import (
+    EncoderConfig,
+    FlowSurrogate,
+    GraphBatch,
+    GraphEncoder,
+    PretrainConfig,
+    new_encoder,
+    pretrain,
+    synflow,
+)
+from metalcx.encoders._lessons import Lessons
+from metalcx.encoders._pretrain import Heads, _losses
 from metalcx.encoders._ranking import drawn_pairs, hinge
 from metalcx.errors import DataError, ModelError
 
@@ -159,8 +170,10 @@ def test_a_checkpoint_of_something_else_or_damaged_is_refused(tmp_path):
 def test_what_will_not_do_is_refused():
     with pytest.raises(DataError, match="ranks by a proxy; give one, or choose flow"):
         pretrain(fresh(), CELLS, SHORT)
-    with pytest.raises(DataError, match=r"shape \(3,\); it needs one number for each of 60 graphs"):
+    with pytest.raises(DataError, match=r"shape \(3,\); it needs one number, or row, for each of 60 graphs"):
         pretrain(fresh(), CELLS, SHORT, proxy=[1, 2, 3])
+    with pytest.raises(DataError, match=r"shape \(60, 0\); it needs one number, or row"):
+        pretrain(fresh(), CELLS, SHORT, proxy=np.zeros((60, 0)))
     with pytest.raises(DataError, match="no graph to pre-train on"):
         pretrain(fresh(), [], SHORT, proxy=[])
     with pytest.raises(DataError, match="no pre-training 'edges'; it is flow, proxy or both"):
@@ -219,3 +232,52 @@ def test_ranking_by_a_proxy_is_learned_for_cells_not_seen():
 
     told = Ridge(1e-3).fit(encoder.encode(CELLS), PROXY).predict(encoder.encode(others))
     assert kendalltau(told, synflow(others)).statistic > 0.7
+
+
+def test_several_proxies_are_ranked_by_at_once():
+    """A proxy and its reverse have no score in common: only outputs of their own can learn both."""
+    config = PretrainConfig(epochs=30, batch=20, rate=1e-2, task="proxy")
+    encoder, both = fresh(), np.column_stack([PROXY, -PROXY])
+    losses = pretrain(encoder, CELLS, config, proxy=both)
+    assert losses[-1, 1] < 0.7 * 0.5
+    one, other = fresh(), fresh()
+    assert np.array_equal(pretrain(one, CELLS, SHORT, proxy=PROXY), pretrain(other, CELLS, SHORT, proxy=PROXY[:, None]))
+    assert same(one, other), "a column is what a proxy alone is"
+
+
+def test_the_loss_of_ranking_is_the_mean_over_proxies():
+    config = PretrainConfig(pairs=60, task="proxy")  # all pairs there are
+    plain = EncoderConfig(hidden=16, layers=2, dropout=0.0)
+    ranks = np.column_stack([PROXY, np.arange(60) % 7])
+    module = Heads(new_encoder(plain), config, 2)
+    lessons = Lessons(GraphBatch.from_graphs(CELLS), torch.zeros(60, 7), ranks, np.zeros(60, np.int64))
+    scores = module.proxy(module.encoder(lessons.batch))
+    rng = np.random.default_rng(0)
+    alone = [float(hinge(scores[:, i], drawn_pairs(ranks[:, i], 3600, rng), 0.5).detach()) for i in range(2)]
+    assert float(_losses(module, lessons, config, rng)[1].detach()) == pytest.approx(np.mean(alone), rel=1e-6)
+
+
+def test_what_is_not_known_of_a_proxy_says_nothing():
+    gaps = np.column_stack([PROXY, np.where(np.arange(60) < 30, PROXY, np.nan)])
+    encoder = fresh("gin")
+    pretrain(encoder, CELLS, PretrainConfig(epochs=20, batch=20, rate=3e-3, task="proxy"), proxy=gaps)
+    assert all(np.isfinite(value).all() for value in encoder.tensors().values())
+    nothing = pretrain(fresh(), CELLS, replace(SHORT, epochs=1, task="proxy"), proxy=np.full((60, 2), np.nan))
+    assert nothing[0, 1] == 0
+
+
+def test_a_checkpoint_knows_its_proxies(tmp_path):
+    path, two = tmp_path / "checkpoint.safetensors", np.column_stack([PROXY, np.arange(60)])
+    unbroken, resumed = fresh(), fresh()
+    expected = pretrain(unbroken, CELLS, SHORT, proxy=two)
+
+    def dies(done: int, total: int, note: str) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(fresh(), CELLS, SHORT, proxy=two, checkpoint=path, progress=dies)
+    with pytest.raises(ModelError, match="other data or with other settings"):
+        pretrain(fresh(), CELLS, SHORT, proxy=PROXY, checkpoint=path)
+    np.testing.assert_array_equal(pretrain(resumed, CELLS, SHORT, proxy=two, checkpoint=path), expected)
+    assert same(resumed, unbroken)
