@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from metalcx.encoders._batch import Graph, GraphBatch, as_batch
 from metalcx.encoders._encoder import GraphEncoder
@@ -51,23 +51,45 @@ class FinetuneConfig:
 
 
 class Labelled(NamedTuple):
-    """Graphs and what is known of each, higher is better, shape (graphs,)."""
+    """Graphs and what is known of each.
+
+    Attributes:
+        graphs: The graphs.
+        values: What they reached, higher is better, shape (graphs,).
+        extra: What else their score may be read from, such as zero-cost proxies, shape (graphs, q); numbers around
+            0 and 1 serve best, as `standard_ranks` makes them. None for nothing.
+    """
 
     graphs: Sequence[Graph] | GraphBatch
     values: npt.ArrayLike
+    extra: npt.ArrayLike | None = None
 
-    def checked(self, what: str) -> tuple[GraphBatch, npt.NDArray[np.float64]]:
-        """Batch and values.
+    def checked(self, what: str) -> tuple[GraphBatch, npt.NDArray[np.float64], Tensor]:
+        """Batch, values, and further columns.
 
         Raises:
-            DataError: If there are not as many values as graphs, or one is not finite.
+            DataError: If there are not as many values as graphs, or a number is not finite.
         """
         batch, values = as_batch(self.graphs), np.asarray(self.values, dtype=np.float64)
         if values.shape != (len(batch),):
             raise DataError(f"{what}: values of shape {values.shape} for {len(batch)} graphs; give one for each")
         if not np.isfinite(values).all():
             raise DataError(f"{what}: {(~np.isfinite(values)).sum()} values are not finite; leave those graphs out")
-        return batch, values
+        return batch, values, columns(self.extra, len(batch), what)
+
+
+def columns(extra: npt.ArrayLike | None, n: int, what: str) -> Tensor:
+    """Further columns of n graphs, float32, shape (n, q).
+
+    Raises:
+        DataError: If they have another shape, or a number is not finite.
+    """
+    table = np.zeros((n, 0)) if extra is None else np.asarray(extra, dtype=np.float64)
+    if table.ndim != 2 or len(table) != n:
+        raise DataError(f"{what}: further columns of shape {table.shape} for {n} graphs; give a row for each")
+    if not np.isfinite(table).all():
+        raise DataError(f"{what}: further columns hold numbers that are not finite; fill them in first")
+    return torch.from_numpy(table.astype(np.float32))
 
 
 class Ranker:
@@ -75,17 +97,32 @@ class Ranker:
 
     Args:
         encoder: From graphs to embeddings.
-        head: From embeddings to scores.
+        head: From embeddings, and what stands beside them, to scores.
+        extra: How many further columns the head reads.
     """
 
-    def __init__(self, encoder: GraphEncoder, head: nn.Module) -> None:
+    def __init__(self, encoder: GraphEncoder, head: nn.Module, extra: int = 0) -> None:
         self.module = nn.ModuleList([encoder, head]).eval()
-        self.encoder, self.head = encoder, head
+        self.encoder, self.head, self.extra = encoder, head, extra
 
-    def score(self, graphs: Sequence[Graph] | GraphBatch) -> npt.NDArray[np.float64]:
-        """Scores of some graphs, each independent of which others there are, shape (graphs,)."""
+    def score(
+        self, graphs: Sequence[Graph] | GraphBatch, extra: npt.ArrayLike | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Scores of some graphs, each independent of which others there are, shape (graphs,).
+
+        Args:
+            graphs: The graphs.
+            extra: The columns that it was trained with, shape (graphs, q).
+
+        Raises:
+            DataError: If there are other columns, or a number is not finite.
+        """
         with torch.inference_mode():
-            return np.asarray(self.head(torch.from_numpy(self.encoder.encode(graphs)))[:, 0].double().numpy())
+            embedding = torch.from_numpy(self.encoder.encode(graphs))
+            table = columns(extra, len(embedding), "scoring")
+            if table.shape[1] != self.extra:
+                raise DataError(f"scoring: {table.shape[1]} further columns; the ranker was trained with {self.extra}")
+            return np.asarray(self.head(torch.cat([embedding, table], 1))[:, 0].double().numpy())
 
 
 def finetune(
@@ -99,8 +136,9 @@ def finetune(
 
     Args:
         encoder: Pre-trained or not; untouched.
-        train: What is learned from.
-        valid: What decides which epoch is kept: the first with the highest Kendall tau. Without it, the last.
+        train: What is learned from; its further columns are read by the head beside the embedding.
+        valid: What decides which epoch is kept: the first with the highest Kendall tau. Without it, the last. Has the
+            same further columns.
         config: Settings.
         progress: Called with (epochs done, epochs, note).
 
@@ -112,18 +150,19 @@ def finetune(
         ModelError: If the loss stops being a number.
     """
     config = config or FinetuneConfig()
-    batch, values = train.checked("training")
+    batch, values, extra = train.checked("training")
     judged = valid.checked("validation") if valid is not None else None
     if len(batch) < 2:
         raise DataError(f"{len(batch)} labelled graphs can be put in no order; give at least 2")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        ranker = Ranker(copy.deepcopy(encoder), mlp(encoder.width, config.hidden, 1))
+        q = extra.shape[1]
+        ranker = Ranker(copy.deepcopy(encoder), mlp(encoder.width + q, config.hidden, 1), q)
         optimiser = torch.optim.AdamW(ranker.module.parameters(), lr=config.rate, weight_decay=config.weight_decay)
         random, best, kept = np.random.default_rng(config.seed), -np.inf, None
         for epoch in range(config.epochs):
-            _epoch(ranker, optimiser, batch, values, config, random)
-            tau = _tau(ranker.score(judged[0]), judged[1]) if judged is not None else 0.0
+            _epoch(ranker, optimiser, (batch, values, extra), config, random)
+            tau = _tau(ranker.score(judged[0], judged[2]), judged[1]) if judged is not None else 0.0
             if judged is not None and tau > best:
                 best, kept = tau, copy.deepcopy(ranker.module.state_dict())
             if progress is not None:
@@ -136,15 +175,16 @@ def finetune(
 def _epoch(
     ranker: Ranker,
     optimiser: torch.optim.Optimizer,
-    batch: GraphBatch,
-    values: npt.NDArray[np.float64],
+    known: tuple[GraphBatch, npt.NDArray[np.float64], Tensor],
     config: FinetuneConfig,
     random: np.random.Generator,
 ) -> None:
+    batch, values, extra = known
     order = random.permutation(len(batch))
     ranker.module.train()
     for part in np.array_split(order, max(1, round(len(order) / config.batch))):
-        scores = ranker.head(ranker.encoder(batch.take(part)))[:, 0]
+        embedding = ranker.encoder(batch.take(part))
+        scores = ranker.head(torch.cat([embedding, extra[torch.from_numpy(part)]], 1))[:, 0]
         loss = hinge(scores, drawn_pairs(values[part], len(part) ** 2, random), config.margin)
         if not torch.isfinite(loss):
             raise ModelError(f"the loss of fine-tuning is {float(loss.detach())}; lower the rate")

@@ -7,9 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from metalcx.encoders import EncoderConfig, FinetuneConfig, Labelled, PretrainConfig, finetune, new_encoder, pretrain
+from metalcx.encoders import (
+    EncoderConfig,
+    FinetuneConfig,
+    Labelled,
+    PretrainConfig,
+    finetune,
+    new_encoder,
+    pretrain,
+    standard_ranks,
+)
 from metalcx.errors import DataError, ModelError
 
 from .made_graphs import CELL_OPS, CUT_OFF, random_cells
@@ -89,3 +100,44 @@ def test_what_will_not_do_is_refused():
         next(broken.parameters()).fill_(torch.nan)
     with pytest.raises(ModelError, match="loss of fine-tuning is nan"):
         finetune(broken, LABELS)
+
+
+def test_further_columns_are_read_beside_the_embedding():
+    """An encoder that tells no graph from another leaves the columns alone to rank by."""
+    blind = new_encoder(ENCODER.config)
+    with torch.no_grad():
+        for weight in blind.parameters():
+            weight.zero_()
+    hint = standard_ranks(worth(CELLS))
+    told = Labelled(TRAIN, worth(TRAIN), hint[:40]), Labelled(VALID, worth(VALID), hint[40:60])
+    ranker = finetune(blind, *told, replace(QUICK, epochs=40))
+    assert kendalltau(ranker.score(TEST, hint[60:]), worth(TEST)).statistic > 0.95
+    turned = kendalltau(ranker.score(TEST, -hint[60:]), worth(TEST)).statistic
+    assert turned < -0.5, "it is the columns that are read"
+    np.testing.assert_allclose(ranker.score(TEST[3:5], hint[63:65]), ranker.score(TEST, hint[60:])[3:5], rtol=1e-4)
+
+
+def test_further_columns_fit_or_are_refused():
+    two = Labelled(TRAIN, worth(TRAIN), np.zeros((40, 2)))
+    ranker = finetune(ENCODER, two, None, replace(QUICK, epochs=1))
+    with pytest.raises(DataError, match="scoring: 0 further columns; the ranker was trained with 2"):
+        ranker.score(TEST)
+    with pytest.raises(DataError, match=r"training: further columns of shape \(40,\) for 40 graphs; give a row"):
+        finetune(ENCODER, two._replace(extra=np.zeros(40)))
+    with pytest.raises(DataError, match="training: further columns hold numbers that are not finite"):
+        finetune(ENCODER, two._replace(extra=np.full((40, 1), np.inf)))
+    with pytest.raises(DataError, match="scoring: 0 further columns; the ranker was trained with 2"):
+        finetune(ENCODER, two, Labelled(VALID, worth(VALID)), QUICK)
+
+
+@given(st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 1e9, np.nan]), min_size=1, max_size=9))
+def test_standard_ranks_keep_the_order_and_nothing_else(values):
+    array = np.array(values)
+    ranks = standard_ranks(array)
+    assert ranks.shape == (len(array), 1)
+    assert (ranks[np.isnan(array)] == 0).all()
+    known, own = array[~np.isnan(array)], ranks[~np.isnan(array), 0]
+    assert ((own[:, None] > own) == (known[:, None] > known)).all()
+    if len(set(known.tolist())) > 1:
+        np.testing.assert_allclose([own.mean(), own.std()], [0, 1], atol=1e-6)
+    np.testing.assert_array_equal(standard_ranks(np.column_stack([array, array]))[:, 1:], ranks)
