@@ -3,9 +3,9 @@
 from metalcx.bench._bootstrap import Gain as Gain
 from metalcx.bench._bootstrap import gain as gain
 from metalcx.bench._encoder import run_encoder as run_encoder
-from metalcx.bench._encoder import time_encoders as time_encoders
-from metalcx.bench._encoder_methods import METHODS as METHODS
-from metalcx.bench._encoder_methods import Effort as Effort
+from metalcx.bench._encoder_rows import METHODS as METHODS
+from metalcx.bench._encoder_rows import Effort as Effort
+from metalcx.bench._encoder_timing import time_encoders as time_encoders
 from metalcx.bench._score import crps as crps
 from metalcx.bench._transfer import run_transfer as run_transfer
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from metalcx.corpora import Corpus, Task
+from metalcx.corpora import Corpus, Task, families
 from metalcx.curves import Curves
-from metalcx.encoders import GraphBatch
-from metalcx.errors import DataError
-from metalcx.graphs import ArchGraph
+from metalcx.encoders import GraphBatch, known_proxy
+from metalcx.errors import DataError, name_some
+from metalcx.graphs import ArchGraph, from_cell_6edge, from_nasbench201
 
-#: Corpora of the protocol.
-SPACES = ("nb201-finals", "nas-bench-macro", "nas-bench-graph", "spikenas-bench")
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: After the name of a corpus of cells: with all six operations, as they were published.
+UNPRUNED = "-unpruned"
+
+#: Corpora of the protocol, in the order in which they are judged.
+CORPORA = ("nb201-finals", "nas-bench-macro", "nas-bench-graph", "spikenas-bench")
+SPACES = (CORPORA[0], CORPORA[0] + UNPRUNED, *CORPORA[1:])
+
+#: Formats of cells whose operations that do nothing can be kept.
+WHOLE: dict[str, Callable[[str, bool], ArchGraph]] = {"nasbench201": from_nasbench201, "cell-6edge": from_cell_6edge}
 
 #: More lengths than this are points of curves, of which the last counts; up to it each is a table of its own.
 BUDGETS = 3
@@ -28,6 +39,7 @@ VALIDATION = 40
 LEAST = 20
 
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,11 +50,13 @@ class Table:
         name: ``task`` or ``task@t``.
         rows: Numbers of architectures in the space, shape (n,).
         values: Higher is better, finite, shape (n,).
+        family: Of the dataset.
     """
 
     name: str
     rows: IntArray
-    values: npt.NDArray[np.float64]
+    values: FloatArray
+    family: str
 
 
 @dataclass(frozen=True)
@@ -50,18 +64,38 @@ class Space:
     """The architectures of a corpus and all tables of what they reached.
 
     Attributes:
-        name: The corpus.
+        name: The corpus, and whether its cells are unpruned.
         batch: Graphs, shape (m,).
+        functional: The same without what does nothing, shape (m,).
         alike: The same number for graphs that differ in their numbering alone, shape (m,).
         group: Which may not be on both sides of a split, as numbers, shape (m,).
         tables: What they reached.
+        by_group: Whether `group` keeps together what is known to be alike.
     """
 
     name: str
     batch: GraphBatch
+    functional: GraphBatch
     alike: IntArray
     group: IntArray
     tables: tuple[Table, ...]
+    by_group: bool
+
+    @property
+    def split(self) -> str:
+        """What stays together: ``group``, or every ``row`` by itself."""
+        return "group" if self.by_group else "row"
+
+    @cached_property
+    def unique(self) -> IntArray:
+        """The first of all graphs that are alike, shape (u,)."""
+        return np.unique(self.alike, return_index=True)[1]
+
+    @cached_property
+    def proxy(self) -> tuple[str | None, FloatArray]:
+        """Name and values of the best zero-cost proxy there is, shape (m,): of networks, so of functional graphs."""
+        name, values = known_proxy(self.functional.take(self.unique))
+        return name, values[np.unique(self.alike, return_inverse=True)[1]]
 
 
 class Split(NamedTuple):
@@ -76,29 +110,55 @@ def read_space(folder: Path, *, by_group: bool = True) -> Space:
     """The space of a corpus folder.
 
     Args:
-        folder: The corpus.
-        by_group: Whether runs of one group, such as isomorphic cells, and architectures with one and the same graph
-            stay together in a split; otherwise each architecture is a group of its own.
+        folder: The corpus; with `UNPRUNED` behind it, its cells as they were published.
+        by_group: Whether runs of one group, such as isomorphic cells, and architectures with one and the same
+            functional graph stay together in a split; otherwise each architecture is a group of its own.
 
     Raises:
-        DataError: If no architecture has a graph.
+        DataError: If no architecture has a graph, or cells of such a format cannot be had unpruned.
     """
-    corpus = Corpus.open(folder)
+    corpus = Corpus.open(folder_of(folder))
     known = corpus.architectures.dropna(subset=["graph"])
     if not len(known):
         raise DataError(f"{folder}: no architecture has a graph; give a corpus that has some")
-    graphs = [ArchGraph.from_json(text) for text in known["graph"]]
+    functional = [ArchGraph.from_json(text) for text in known["graph"]]
+    shown = functional if folder.name == folder_of(folder).name else _whole(known, folder)
     row = {arch: i for i, arch in enumerate(known["arch"])}
-    alike: IntArray = np.unique([graph.hash for graph in graphs], return_inverse=True)[1]
-    group = alike if by_group else np.arange(len(graphs))
+    group = _codes(functional) if by_group else np.arange(len(functional))
     tables = []
-    for task in corpus:
+    for task, family in zip(corpus, families(tuple(corpus)), strict=True):
         curves = task.curves()
         rows = np.array([row.get(arch, -1) for arch in np.asarray(curves.arch, dtype=object)], dtype=np.int64)
         if by_group:
             group = _together(group, rows, curves)
-        tables += list(_tables(task, curves, rows))
-    return Space(corpus.name, GraphBatch.from_graphs(graphs), alike, group, tuple(tables))
+        tables += list(_tables(task, family, curves, rows))
+    batch = GraphBatch.from_graphs(shown)
+    # Once here, and known to every batch that is taken from this one.
+    for name in ("words", "features", "generation"):
+        getattr(batch, name)
+    pruned = batch if shown is functional else GraphBatch.from_graphs(functional)
+    return Space(folder.name, batch, pruned, _codes(shown), group, tuple(tables), by_group)
+
+
+def folder_of(folder: Path) -> Path:
+    """The corpus that a space is made of."""
+    return folder.with_name(folder.name.removesuffix(UNPRUNED))
+
+
+def _whole(known: pd.DataFrame, folder: Path) -> list[ArchGraph]:
+    """Cells with all their operations, from the texts that state them."""
+    other = sorted(set(known["format"][~known["format"].isin(WHOLE) | known["spec"].isna()]))
+    if other:
+        raise DataError(
+            f"{folder}: only cells whose text is known, of {name_some(sorted(WHOLE))}, can be had unpruned, "
+            f"not {name_some(other)}"
+        )
+    return [WHOLE[form](text, False) for form, text in zip(known["format"], known["spec"], strict=True)]
+
+
+def _codes(graphs: Sequence[ArchGraph]) -> IntArray:
+    """The same number for graphs that differ in their numbering alone."""
+    return np.asarray(np.unique([graph.hash for graph in graphs], return_inverse=True)[1], dtype=np.int64)
 
 
 def split(space: Space, table: Table, permutation: int, labels: int | None = None) -> Split:
@@ -110,7 +170,7 @@ def split(space: Space, table: Table, permutation: int, labels: int | None = Non
         DataError: If the table is too small.
     """
     n = len(table.rows)
-    labels = labels or LABELS.get(space.name, max(LEAST, round(n / 100)))
+    labels = labels or LABELS.get(space.name.removesuffix(UNPRUNED), max(LEAST, round(n / 100)))
     # The same order of groups for every table, so that one half of the space holds what all of them learn from.
     place = np.random.default_rng([permutation, 17]).permutation(int(space.group.max()) + 1)[space.group[table.rows]]
     order: IntArray = np.argsort(place, kind="stable")
@@ -127,7 +187,7 @@ def _end(ends: IntArray, least: int) -> int:
     return int(next((end for end in ends if end >= least), ends[-1]))
 
 
-def _tables(task: Task, curves: Curves, rows: IntArray) -> Iterator[Table]:
+def _tables(task: Task, family: str, curves: Curves, rows: IntArray) -> Iterator[Table]:
     """One for each budget, or one of the last values."""
     sign = 1.0 if task.metric.goal == "max" else -1.0
     values, run = sign * curves.values[task.metric.name], np.repeat(np.arange(len(curves)), np.diff(curves.offsets))
@@ -141,7 +201,7 @@ def _tables(task: Task, curves: Curves, rows: IntArray) -> Iterator[Table]:
         found = {task.name: np.arange(len(run))}
     for name, points in found.items():
         usable = points[np.isfinite(values[points]) & (rows[run[points]] >= 0)]
-        yield Table(name, rows[run[usable]], values[usable])
+        yield Table(name, rows[run[usable]], values[usable], family)
 
 
 def _together(group: IntArray, rows: IntArray, curves: Curves) -> IntArray:

@@ -65,34 +65,54 @@ def encoder(
         Path, typer.Option("--out", metavar="DIR", help="Folder for tables, encoders and what is needed to resume.")
     ],
     space: Annotated[
-        list[str] | None, typer.Option("--space", metavar="NAME", help="A corpus to judge on; repeat. All by default.")
+        list[str] | None,
+        typer.Option(
+            "--space",
+            metavar="NAME",
+            help="A corpus to judge on, or its cells with -unpruned behind the name; repeat. All by default.",
+        ),
     ] = None,
     row: Annotated[
         list[str] | None,
-        typer.Option("--row", metavar="NAME", help="What to judge, such as gated-gcn/both; repeat. All by default."),
+        typer.Option(
+            "--row",
+            metavar="NAME",
+            help="What to judge, such as gated-gcn/both; with @half behind it pre-trained on half of the graphs, which "
+            "holds those with a label, with @all on those of all spaces; repeat. All without @ by default.",
+        ),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Epochs of pre-training.")] = 200,
     tune: Annotated[int, typer.Option("--tune", metavar="N", min=1, help="Epochs of fine-tuning.")] = 500,
     hidden: Annotated[int, typer.Option("--hidden", metavar="N", min=1, help="Width of encoders.")] = 128,
-    inductive: Annotated[
-        bool, typer.Option("--inductive", help="Pre-train on half of the graphs, which holds those with a label.")
-    ] = False,
     by_row: Annotated[
         bool, typer.Option("--by-row", help="Let isomorphic architectures be on both sides of a split.")
     ] = False,
+    across: Annotated[
+        bool, typer.Option("--across", help="Judge on few labels on one dataset after many on the others instead.")
+    ] = False,
+    further: Annotated[
+        list[str] | None,
+        typer.Option("--further", metavar="NAME", help="A corpus whose graphs @all sees beside the spaces'; repeat."),
+    ] = None,
     runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, max=9, help="Seeds and permutations.")] = 9,
-    timing: Annotated[bool, typer.Option("--timing", help="Time encoders instead, on the first --space.")] = False,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes.")] = 1,
+    timing: Annotated[
+        bool, typer.Option("--timing", help="Time encoders instead, on the first --space, for a later page.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge encoders by how well they rank architectures from few labels. Goes on where an earlier call ended."""
+    """Judge encoders by how well they rank architectures from few labels. Goes on where an earlier call ended.
+
+    The tables show all that DIR holds: call it once a row, once with --by-row or --across, for one page of all.
+    """
     from metalcx.bench import Effort, run_encoder, time_encoders
     from metalcx.encoders import FinetuneConfig, PretrainConfig
 
     if timing:
-        rows = time_encoders(data / (space or ["nb201-finals"])[0], hidden)
+        rows = time_encoders(data / (space or ["nb201-finals"])[0], hidden, out=out)
         columns: tuple[str, ...] = ("encoder", "graphs", "cold", "warm")
     else:
-        effort = Effort(PretrainConfig(epochs=epochs), FinetuneConfig(epochs=tune), hidden, inductive)
+        effort = Effort(PretrainConfig(epochs=epochs), FinetuneConfig(epochs=tune), hidden)
         with Progress("bench encoder") as progress:
             rows = run_encoder(
                 data,
@@ -101,11 +121,16 @@ def encoder(
                 methods=row or None,
                 effort=effort,
                 by_group=not by_row,
+                across=across,
+                further=further or (),
                 runs=runs,
+                workers=workers,
                 progress=progress,
             )
-        columns = ("space", "table", "method", "runs", "tau", "tau_sd", "p@1%", "p@5%", "p@10%", "tau_gain", "p")
+        about = ("labels", "transfer") if across else ("labels",)
+        measured = ("runs", "tau", "tau_sd", "p@1%", "p@5%", "p@10%", "seconds")
+        columns = ("space", "split", "table", "row", *about, *measured)
     if as_json:
         print_json(rows)
     else:
-        print_table(columns, [[r.get(column, "") for column in columns] for r in rows], left=1 if timing else 3)
+        print_table(columns, [[r.get(column, "") for column in columns] for r in rows], left=1 if timing else 4)

@@ -122,21 +122,24 @@ def test_bench_encoder_hands_its_options_on(home, good, monkeypatch):
 
     def run_encoder(data, out, **options):
         seen.update(options, data=data, out=out)
-        return [{"space": "s", "table": "t", "method": "gin/none", "runs": 2, "tau": 0.5}]
+        return [{"space": "s", "table": "t", "row": "gin/none", "runs": 2, "tau": 0.5}]
 
     monkeypatch.setattr("metalcx.bench.run_encoder", run_encoder)
     options = ("--space", "s", "--row", "gin/none", "--epochs", 3, "--tune", 4, "--hidden", 5, "--runs", 2)
     command = ("bench", "encoder", "--data", "d", "--out", "o")
-    rows = json.loads(good(*command, *options, "--inductive", "--by-row", "--json"))
+    more = ("--by-row", "--across", "--further", "f", "--workers", 2)
+    rows = json.loads(good(*command, *options, *more, "--json"))
     assert rows[0]["tau"] == 0.5
     effort = seen["effort"]
-    assert (effort.pretrain.epochs, effort.finetune.epochs, effort.hidden, effort.inductive) == (3, 4, 5, True)
+    assert (effort.pretrain.epochs, effort.finetune.epochs, effort.hidden) == (3, 4, 5)
+    assert (seen["across"], seen["further"], seen["workers"]) == (True, ["f"], 2)
     assert (seen["spaces"], seen["methods"], seen["by_group"], seen["runs"]) == (["s"], ["gin/none"], False, 2)
     assert "gin/none" in good(*command)
     assert (seen["spaces"], seen["methods"], seen["by_group"], seen["runs"]) == (None, None, True, 9)
+    assert (seen["across"], seen["further"], seen["workers"]) == (False, (), 1)
 
 
 def test_bench_encoder_times_encoders(corpora, good):
     rows = json.loads(good("bench", "encoder", "--data", ".", "--out", "o", "--space", "cells", "--timing", "--json"))
     assert {row["encoder"] for row in rows} == {"gin", "gated-gcn", "flow", "counts", "surrogate"}
-    assert not Path("o").exists()
+    assert [path.name for path in Path("o").iterdir()] == ["timing.csv"], "for the page of a later call"

@@ -1,0 +1,80 @@
+"""Across datasets: labels of other families first, no two datasets compared, the target's family absent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from metalcx.bench import run_encoder
+from metalcx.bench._encoder_across import FEW, _cases, judged_across
+from metalcx.bench._encoder_measures import measures
+from metalcx.bench._encoder_sources import new_ranker, taught
+from metalcx.bench._encoder_spaces import read_space
+from metalcx.encoders import EncoderConfig, new_encoder
+
+from .made_spaces import QUICK
+
+
+def test_sources_are_of_other_families(data):
+    space = read_space(data / "nas-bench-graph")
+    cases = list(_cases(space, 60, 0, 0))
+    assert [(case.target.name, len(case.drawn)) for case in cases] == [
+        (name, n) for name, others in (("cora", 3), ("photo", 2), ("computers", 2), ("arxiv", 3)) for n in (0, others)
+    ]
+    assert {table.name for table, _ in cases[3].drawn} == {"cora", "arxiv"}, "computers is of photo's family"
+    assert all(len(set(places.tolist())) == 60 for case in cases for _, places in case.drawn)
+    parts = cases[0].parts
+    assert not set(parts.test) & {*parts.train, *parts.valid}
+    assert len(parts.train) == max(FEW)
+
+
+def test_no_two_datasets_are_compared(data):
+    """The worse half got much higher values on its dataset: who compared across them would rank it first."""
+    space = read_space(data / "nas-bench-graph")
+    worth = space.tables[0].values
+    low, high = np.array_split(np.argsort(worth), 2)
+    lessons = [(space.batch.take(low), worth[low] + 1000), (space.batch.take(high), worth[high])]
+    config = replace(QUICK.finetune, epochs=12)
+    fresh = new_ranker(new_encoder(EncoderConfig("gin", 16)), config)
+    before = fresh.score(space.batch)
+    learned = taught(fresh, lessons, config)
+    assert measures(learned.score(space.batch), worth)["tau"] > 0.5
+    np.testing.assert_array_equal(fresh.score(space.batch), before)
+    # Nothing that is learned on nonsense is kept, if what one began with was better.
+    valid = (space.batch, worth)
+    nonsense = [(space.batch, -worth)]
+    np.testing.assert_allclose(taught(learned, nonsense, config, valid).score(space.batch), learned.score(space.batch))
+
+
+def test_other_datasets_help_where_labels_are_few(data):
+    space = read_space(data / "nas-bench-graph")
+    space = replace(space, tables=(space.tables[0], space.tables[3]))
+    x = np.zeros((len(space.batch), 0))
+    looked_up = list(judged_across(space, "lookup", 0, QUICK, x))
+    assert [(row["table"], row["labels"]) for row in looked_up] == [(t, k) for t in ("cora", "arxiv") for k in FEW]
+    assert all(row["transfer"] and row["tau"] > 0.8 for row in looked_up)
+    rows = list(judged_across(space, "gin/none", 0, QUICK, new_encoder(EncoderConfig("gin", 16))))
+    assert [(r["transfer"], r["labels"]) for r in rows[:5]] == [
+        (False, 20),
+        (False, 78),
+        (True, 0),
+        (True, 20),
+        (True, 78),
+    ]
+    assert len({(row["table"], row["test"]) for row in rows}) == 2, "the same are ranked, however many labels"
+    assert all(row["tau"] > 0.5 for row in rows if row["transfer"])
+
+
+def test_the_page_shows_what_other_datasets_add(data, tmp_path):
+    rows = run_encoder(data, tmp_path, across=True, methods=["lookup", "counts/ridge"], effort=QUICK, runs=2)
+    of = {(r["table"], r["row"], r["transfer"], r["labels"]): r["tau"] for r in rows}
+    assert of["mean", "counts/ridge", True, 0] > 0.8
+    assert ("mean", "counts/ridge", False, 0) not in of, "there is nothing to rank by"
+    assert of["mean", "lookup", True, 0] == pytest.approx(
+        np.mean([of[table, "lookup", True, 0] for table in ("cora", "photo", "computers", "arxiv")])
+    )
+    page = (tmp_path / "tables.md").read_text()
+    assert page.index("cora: 0 labels") < page.index("cora: 20 labels") < page.index("cora: 78 labels")
+    assert "| counts/ridge | without transfer | 2 |" in page
