@@ -48,7 +48,7 @@ def kernels(graphs: Sequence[Graph] | GraphBatch) -> Proxy:
     batch = as_batch(graphs)
     column = {name: i for i, name in enumerate(FEATURES)}
     weighted = batch.features[:, [column[kind] for kind in WEIGHTED]].any(1)
-    # A described size is log2(1 + x), an eighth of it 1.
+    # `describe` gives the side x of a kernel as log2(1 + x) / 3.
     sides = [np.exp2(3 * batch.features[:, column[name]].astype(np.float64)) - 1 for name in ("kernel", "kernel_width")]
     own = weighted * np.maximum(1, np.rint(sides[0])) * np.maximum(1, np.rint(sides[1]))
     return np.bincount(batch.graph, own, len(batch)).astype(np.float64)
