@@ -39,9 +39,7 @@ def test_an_encoder_comes_back(saved):
 
 
 def test_forecasters_and_encoders_are_told_apart(saved, base):
-    with pytest.raises(
-        ModelError, match="encoder of architectures and forecasts nothing; open it with load_encoder"
-    ):
+    with pytest.raises(ModelError, match="encoder of architectures and forecasts nothing; open it with load_encoder"):
         hub.load(saved[1])
     with pytest.raises(ModelError, match="a Tiny is no encoder of architectures; open it with load"):
         hub.load_encoder(base)
