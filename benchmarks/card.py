@@ -90,8 +90,8 @@ def card(summary: pd.DataFrame, loses: pd.DataFrame, about: dict[str, object]) -
     limits = """
         - The digits family was held out of training, for the demo.
         - The order of runs is hardly better than that of their last values.
-        - Without support the intervals are too narrow, boosted trees on the same inputs are ahead, and on ragged tasks
-          the last value is better.
+        - Without support the intervals are too narrow, boosted trees on the same inputs are as good or better, and on
+          ragged tasks the last value is better.
         - Architectures, hyperparameters and further metrics are not used.
         - A forecast beyond the longest support run is that at its end.
         - Times must mean the same in support and queries; where runs are ragged, they are compared by progress.
