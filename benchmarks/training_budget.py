@@ -75,11 +75,13 @@ def main() -> None:
     parser.add_argument("settings", nargs="+")
     parser.add_argument("--out", type=Path, default=Path(".work/transfer"))
     parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--results", type=Path, default=OUT)
+    parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(1)
     study = Study(given.data, given.out, extra=False, folds=None)
     tasks = study.tasks()
-    pool = build_pool(tasks, PoolConfig(), study.out / "pool")
+    pool = build_pool(tasks, PoolConfig(), study.out / "pool", given.workers)
     families = sorted({task.family for task in tasks})
     fold = {families[j] for j in np.random.default_rng(0).permutation(len(families))[given.fold :: FOLDS]}
     held = np.array([task.family in fold for task in tasks])
@@ -87,7 +89,7 @@ def main() -> None:
     rows = np.flatnonzero((second == NONE) & (first != NONE) & held[first])
     about = pd.DataFrame({"task": [tasks[i].name for i in first[rows]], "K": support_size(pool, rows)})
     about["target"] = [study.is_target(tasks[i]) for i in first[rows]]
-    table = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=["setting", "fold"])
+    table = pd.read_csv(given.results) if given.results.exists() else pd.DataFrame(columns=["setting", "fold"])
     for setting in given.settings:
         if ((table.setting == setting) & (table.fold == given.fold)).any():
             continue
@@ -95,7 +97,7 @@ def main() -> None:
         means = about.join(scores(network, pool, rows)).groupby(["target", "task", "K"]).mean().reset_index()
         head = {"setting": setting, "fold": given.fold, "seconds": round(seconds)}
         table = pd.concat([table, means.assign(**head)])
-        table.to_csv(OUT, index=False, float_format="%.5g")
+        table.to_csv(given.results, index=False, float_format="%.5g")
     wide = np.log(table[table.fold == given.fold].set_index(["target", "K", "task", "setting"])["error"]).unstack()
     gains = 100 * (1 - np.exp(wide.sub(wide[given.settings[0]], axis=0).groupby(["target", "K"]).mean()))
     print(gains[given.settings].round(1).to_string())
