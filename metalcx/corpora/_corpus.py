@@ -245,10 +245,19 @@ class Corpus:
 
     def open_table(self, file: str) -> TableFile:
         """One of its Parquet files; raises if the folder was replaced since the corpus was opened."""
-        table = TableFile(self.path / file) if _identity(self.path) == self._identity else None
+        replaced = CorpusError(f"{self.path}: the corpus was replaced or removed since it was opened; open it again")
+        if _identity(self.path) != self._identity:
+            raise replaced
+        try:
+            table = TableFile(self.path / file)
+        except CorpusError:
+            # A file that a swap took away while we opened it is not missing from its corpus.
+            if _identity(self.path) != self._identity:
+                raise replaced from None
+            raise
         # Asked again once the file is open: a swap in between would have handed us a file of the new corpus.
-        if table is None or _identity(self.path) != self._identity:
-            raise CorpusError(f"{self.path}: the corpus was replaced or removed since it was opened; open it again")
+        if _identity(self.path) != self._identity:
+            raise replaced
         return table
 
 

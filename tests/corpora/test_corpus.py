@@ -5,7 +5,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from metalcx.corpora import Corpus, write_corpus
+from metalcx.corpora import Corpus, _corpus, write_corpus
+from metalcx.corpora._swap import retired
 from metalcx.errors import CorpusError
 
 from .conftest import make_curves, manifest, task_row, write_tiny
@@ -200,6 +201,22 @@ def test_a_corpus_that_was_replaced_says_so(tiny):
     write_tiny(tiny.path, seed=9)
     with pytest.raises(CorpusError, match="was replaced or removed since it was opened"):
         task.curves()
+
+
+def test_a_file_that_a_swap_takes_away_while_it_is_opened_is_not_called_missing(tiny, monkeypatch):
+    inner = _corpus.TableFile
+
+    def swapped(file):
+        monkeypatch.setattr(_corpus, "TableFile", inner)
+        os.rename(tiny.path, retired(tiny.path))
+        return inner(file)
+
+    monkeypatch.setattr(_corpus, "TableFile", swapped)
+    with pytest.raises(CorpusError, match="was replaced or removed since it was opened"):
+        tiny.task("a").curves()
+    (retired(tiny.path) / "curves.parquet").unlink()
+    with pytest.raises(CorpusError, match=r"curves\.parquet: the file is missing"):
+        Corpus.open(tiny.path)
 
 
 def test_a_config_that_is_no_json_names_its_row(tiny):
