@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 from metalcx.bench._encoder_rows import ACROSS, METHODS, ON_REQUEST, Effort, Row, chosen
 from metalcx.bench._encoder_spaces import CORPORA, SPACES, folder_of
 from metalcx.bench._encoder_work import Study, Unit, each, finish, prepare
+from metalcx.bench._files import claim
 from metalcx.encoders._pretrain import Progress
 from metalcx.errors import DataError, name_some
 
@@ -93,11 +93,6 @@ def _work(study: Study, units: list[Unit], workers: int, progress: Progress | No
 
 def _claim(study: Study) -> None:
     """Write down which settings the parts are of, or refuse to mix."""
-    path = study.out / "settings.json"
     text = json.dumps({**asdict(study.effort), "union": study.union}, sort_keys=True)
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise DataError(f"{study.out}: holds parts of other settings; name another folder, or delete that one")
-    study.out.mkdir(parents=True, exist_ok=True)
-    partial_file = path.with_suffix(f".{os.getpid()}.part")
-    partial_file.write_text(text, encoding="utf-8")
-    os.replace(partial_file, path)
+    complaint = f"{study.out}: holds parts of other settings; name another folder, or delete that one"
+    claim(study.out / "settings.json", text, complaint)

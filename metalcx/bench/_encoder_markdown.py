@@ -13,6 +13,7 @@ from metalcx import __version__
 from metalcx.bench._encoder_fits import SEEDS
 from metalcx.bench._encoder_timing import TIMING
 from metalcx.bench._encoder_work import Study
+from metalcx.bench._markdown import table
 
 
 def page(study: Study, frames: Mapping[str, pd.DataFrame]) -> str:
@@ -98,5 +99,4 @@ def _gains(found: pd.DataFrame) -> list[str]:
 
 
 def _table(frame: pd.DataFrame) -> list[str]:
-    rows = [list(frame.columns), ["---"] * frame.shape[1], *frame.to_numpy(dtype=object).tolist()]
-    return ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    return table(list(frame.columns), frame.to_numpy(dtype=object).tolist())

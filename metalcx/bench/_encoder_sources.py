@@ -10,9 +10,7 @@ import torch
 
 from metalcx.bench._encoder_spaces import FloatArray
 from metalcx.encoders import FinetuneConfig, GraphBatch, GraphEncoder, Ranker
-from metalcx.encoders._layers import mlp
-from metalcx.encoders._ranking import drawn_pairs, hinge
-from metalcx.errors import ModelError
+from metalcx.encoders._finetune import columns, fresh_ranker, kendall, ranking_step
 
 #: Graphs and what they reached on one dataset, shape (graphs,).
 Lesson = tuple[GraphBatch, FloatArray]
@@ -22,7 +20,7 @@ def new_ranker(encoder: GraphEncoder, config: FinetuneConfig) -> Ranker:
     """A copy of the encoder with a new head on it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return Ranker(copy.deepcopy(encoder), mlp(encoder.width, config.hidden, 1))
+        return fresh_ranker(encoder, config)
 
 
 def taught(ranker: Ranker, lessons: Sequence[Lesson], config: FinetuneConfig, valid: Lesson | None = None) -> Ranker:
@@ -38,19 +36,21 @@ def taught(ranker: Ranker, lessons: Sequence[Lesson], config: FinetuneConfig, va
         ModelError: If the loss stops being a number.
     """
     ranker, random = copy.deepcopy(ranker), np.random.default_rng(config.seed)
-    best, kept = _tau(ranker, valid), copy.deepcopy(ranker.module.state_dict())
+    best, kept = -np.inf, None
+    if valid is not None:
+        best, kept = kendall(ranker.score(valid[0]), valid[1]), copy.deepcopy(ranker.module.state_dict())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         optimiser = torch.optim.AdamW(ranker.module.parameters(), lr=config.rate, weight_decay=config.weight_decay)
         for _ in range(config.epochs):
             ranker.module.train()
             for batch, values in _steps(lessons, config.batch, random):
-                _step(ranker, optimiser, batch, values, config, random)
+                ranking_step(ranker, optimiser, (batch, values, columns(None, len(values), "")), config, random)
             ranker.module.eval()
-            tau = _tau(ranker, valid)
-            if tau > best or valid is None:
+            if valid is not None and (tau := kendall(ranker.score(valid[0]), valid[1])) > best:
                 best, kept = tau, copy.deepcopy(ranker.module.state_dict())
-    ranker.module.load_state_dict(kept)
+    if kept is not None:
+        ranker.module.load_state_dict(kept)
     return ranker
 
 
@@ -64,30 +64,3 @@ def _steps(lessons: Sequence[Lesson], size: int, random: np.random.Generator) ->
         number, part = steps[place]
         batch, values = lessons[number]
         yield batch.take(part), values[part]
-
-
-def _step(
-    ranker: Ranker,
-    optimiser: torch.optim.Optimizer,
-    batch: GraphBatch,
-    values: FloatArray,
-    config: FinetuneConfig,
-    random: np.random.Generator,
-) -> None:
-    scores = ranker.head(ranker.encoder(batch))[:, 0]
-    loss = hinge(scores, drawn_pairs(values, len(values) ** 2, random), config.margin)
-    if not torch.isfinite(loss):
-        raise ModelError(f"the loss on other datasets is {float(loss.detach())}; lower the rate")
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
-
-
-def _tau(ranker: Ranker, valid: Lesson | None) -> float:
-    """Kendall's tau-b on what validates; -1 where there is none, or all scores are alike."""
-    from scipy.stats import kendalltau
-
-    if valid is None:
-        return -1.0
-    tau = float(kendalltau(ranker.score(valid[0]), valid[1]).statistic)
-    return tau if np.isfinite(tau) else -1.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from metalcx.bench._encoder_measures import MEASURES
 from metalcx.bench._encoder_rows import OWN, Row
 from metalcx.bench._encoder_spaces import FloatArray
 from metalcx.bench._encoder_work import Study
+from metalcx.bench._files import write_whole
 
 #: What is drawn from the differences of runs, for an interval.
 DRAWS = 10_000
@@ -49,8 +49,8 @@ def write_encoder_tables(study: Study, across: bool = False) -> list[dict[str, A
             gained = "gains" if name == "encoder" else "across_gains"
             frames[gained] = pd.DataFrame(gains(with_mean, keys))
             for table in (name, gained):
-                _replace(study.out / f"{table}.csv", frames[table].to_csv(index=False, float_format="%.5g"))
-    _replace(study.out / "tables.md", page(study, frames))
+                write_whole(study.out / f"{table}.csv", frames[table].to_csv(index=False, float_format="%.5g"))
+    write_whole(study.out / "tables.md", page(study, frames))
     asked = frames.get("across" if across else "encoder", pd.DataFrame())
     return list(json.loads(asked.to_json(orient="records")))
 
@@ -126,9 +126,3 @@ def _read(folder: Path, across: bool) -> pd.DataFrame:
     paths = [path for path in sorted(folder.glob("*.json")) if path.name.startswith("across-") == across]
     found = pd.DataFrame([row for path in paths for row in json.loads(path.read_text(encoding="utf-8"))])
     return found.sort_values("run", kind="stable") if len(found) else found
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

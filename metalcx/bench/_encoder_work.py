@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from metalcx.bench._encoder_fits import Known, inputs, judged, seed_of
 from metalcx.bench._encoder_pools import Pool, encoder_of, folder_name, pretrained, seen, teaches
 from metalcx.bench._encoder_rows import ALL, HALF, LOOKUP, Effort, Row
 from metalcx.bench._encoder_spaces import Space, read_space
+from metalcx.bench._files import write_whole
 from metalcx.corpora.build._threads import one_thread
 
 
@@ -86,10 +86,8 @@ def finish(study: Study, unit: Unit) -> str:
         measure = judged_across if unit.across else judged
         path = study.part(unit)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial_file = path.with_suffix(f".{os.getpid()}.part")
         rows = list(measure(space, unit.row, unit.run, study.effort, _known(study, unit, space)))
-        partial_file.write_text(json.dumps(rows), encoding="utf-8")
-        os.replace(partial_file, path)
+        write_whole(path, json.dumps(rows))
     return unit.file.removesuffix(".json")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 
 from metalcx import __version__
 from metalcx.bench._bootstrap import gain
+from metalcx.bench._files import write_whole
 from metalcx.bench._markdown import transfer_page
 
 CONTROL = "med5"
@@ -44,9 +44,10 @@ def write_tables(
     loses = _loses(errors)
     versus = _versus(errors)
     for name, frame in (("errors", errors), ("summary", summary), ("versus", versus), ("loses", loses)):
-        _replace(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
+        write_whole(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
     taken = "" if earlier is None else f"From an earlier call: {', '.join(sorted(earlier.forecaster.unique()))}.\n\n"
-    _replace(out / "tables.md", _head(parts, forecasters, seeds) + taken + transfer_page(summary, versus, loses, LOSS))
+    page = transfer_page(summary, versus, loses, LOSS)
+    write_whole(out / "tables.md", _head(parts, forecasters, seeds) + taken + page)
     return {"out": str(out), "forecasters": list(forecasters), "summary": summary.to_dict("records")}
 
 
@@ -145,9 +146,3 @@ def _head(parts: pd.DataFrame, forecasters: Sequence[str], seeds: int) -> str:
         f"training seeds 0 to {seeds - 1}; {parts.task.nunique()} tasks of {parts.family.nunique()} families. "
         f"Adapting and forecasting: {parts.seconds.sum() / 3600:.2f} hours. In all: {spent}.\n\n"
     )
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_suffix(".part")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

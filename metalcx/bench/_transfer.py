@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metalcx.bench._files import claim, write_whole
 from metalcx.bench._score import score_task
 from metalcx.bench._study import EXTRA_TARGETS, TARGETS, Progress, Study, Unit
 from metalcx.bench._trained import GRADIENT, LESS, TRAINED, Pools, train
@@ -132,15 +132,8 @@ def _taken_over(earlier: Path, chosen: Sequence[str], targets: set[str]) -> pd.D
 
 def _claim(out: Path, folds: list[tuple[str, ...]]) -> None:
     """Parts are named by their fold, so that those of other folds would be taken for finished ones."""
-    text = json.dumps({"folds": folds}, indent=1)
-    path = out / "study.json"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise DataError(
-            f"{out}: holds parts of a benchmark on other tasks or in other folds; give it a folder of its own"
-        )
-    partial_file = path.with_suffix(f".{os.getpid()}.part")
-    partial_file.write_text(text, encoding="utf-8")
-    os.replace(partial_file, path)
+    complaint = f"{out}: holds parts of a benchmark on other tasks or in other folds; give it a folder of its own"
+    claim(out / "study.json", json.dumps({"folds": folds}, indent=1), complaint)
 
 
 def _folds(study: Study, tasks: list[PreparedTask]) -> list[tuple[str, ...]]:
@@ -223,10 +216,5 @@ def _score_unit(unit: Unit, timed: bool) -> None:
     spent = (time.process_time() - started) / max(len(rows), 1)
     rows = [row | {"cpu": spent} for row in rows]
     frame = pd.DataFrame(rows)
-    _write(frame if timed else frame.assign(seconds=np.nan), study.out / "parts" / unit.file)
-
-
-def _write(frame: pd.DataFrame, path: Path) -> None:
-    partial_file = path.with_suffix(f".{os.getpid()}.part")
-    frame.to_csv(partial_file, index=False, float_format="%.6g")
-    os.replace(partial_file, path)
+    frame = frame if timed else frame.assign(seconds=np.nan)
+    write_whole(study.out / "parts" / unit.file, frame.to_csv(index=False, float_format="%.6g"))

@@ -52,9 +52,9 @@ def pretrain_encoder(
 ) -> None:
     """Pre-train an encoder of architectures on the graphs of corpora, without labels.
 
-    Of graphs that differ only in how they are numbered one counts. The proxy is synaptic flow where the operations are
-    those of NAS-Bench-201, else parameters or multiply-accumulates where graphs count them; it is compared within a
-    corpus only. Checkpoints are in DIR.work beside the encoder until that is written.
+    Of graphs that differ only in how they are numbered one counts. The proxy is synaptic flow where networks can be
+    made of the graphs (NAS-Bench-201, SpikeNAS, Macro), else parameters, multiply-accumulates or sizes of kernels; it
+    is compared within a corpus only. Checkpoints are in DIR.work beside the encoder until that is written.
     """
     from metalcx import hub
     from metalcx.encoders import EncoderConfig, PretrainConfig, new_encoder, pretrain

@@ -43,7 +43,7 @@ def meta_train(
     steps: Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Outer steps.")] = None,
     episodes: Annotated[
         int | None,
-        typer.Option("--episodes", metavar="N", min=1, help="Episodes of each task of 60 or more runs."),
+        typer.Option("--episodes", metavar="N", min=1, help="Episodes of each task of 40 or more runs."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was killed.")] = False,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes that draw episodes.")] = 1,

@@ -157,12 +157,12 @@ def finetune(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         q = extra.shape[1]
-        ranker = Ranker(copy.deepcopy(encoder), mlp(encoder.width + q, config.hidden, 1), q)
+        ranker = fresh_ranker(encoder, config, q)
         optimiser = torch.optim.AdamW(ranker.module.parameters(), lr=config.rate, weight_decay=config.weight_decay)
         random, best, kept = np.random.default_rng(config.seed), -np.inf, None
         for epoch in range(config.epochs):
             _epoch(ranker, optimiser, (batch, values, extra), config, random)
-            tau = _tau(ranker.score(judged[0], judged[2]), judged[1]) if judged is not None else 0.0
+            tau = kendall(ranker.score(judged[0], judged[2]), judged[1]) if judged is not None else 0.0
             if judged is not None and tau > best:
                 best, kept = tau, copy.deepcopy(ranker.module.state_dict())
             if progress is not None:
@@ -170,6 +170,11 @@ def finetune(
     if kept is not None:
         ranker.module.load_state_dict(kept)
     return ranker
+
+
+def fresh_ranker(encoder: GraphEncoder, config: FinetuneConfig, extra: int = 0) -> Ranker:
+    """A copy of the encoder with a new head on it, drawn from torch's generator as it stands."""
+    return Ranker(copy.deepcopy(encoder), mlp(encoder.width + extra, config.hidden, 1), extra)
 
 
 def _epoch(
@@ -183,18 +188,34 @@ def _epoch(
     order = random.permutation(len(batch))
     ranker.module.train()
     for part in np.array_split(order, max(1, round(len(order) / config.batch))):
-        embedding = ranker.encoder(batch.take(part))
-        scores = ranker.head(torch.cat([embedding, extra[torch.from_numpy(part)]], 1))[:, 0]
-        loss = hinge(scores, drawn_pairs(values[part], len(part) ** 2, random), config.margin)
-        if not torch.isfinite(loss):
-            raise ModelError(f"the loss of fine-tuning is {float(loss.detach())}; lower the rate")
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+        beside = extra[torch.from_numpy(part)]
+        ranking_step(ranker, optimiser, (batch.take(part), values[part], beside), config, random)
     ranker.module.eval()
 
 
-def _tau(scores: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> float:
+def ranking_step(
+    ranker: Ranker,
+    optimiser: torch.optim.Optimizer,
+    known: tuple[GraphBatch, npt.NDArray[np.float64], Tensor],
+    config: FinetuneConfig,
+    random: np.random.Generator,
+) -> None:
+    """One step on all pairs of some graphs, given with their values and further columns.
+
+    Raises:
+        ModelError: If the loss is no number.
+    """
+    batch, values, extra = known
+    scores = ranker.head(torch.cat([ranker.encoder(batch), extra], 1))[:, 0]
+    loss = hinge(scores, drawn_pairs(values, len(values) ** 2, random), config.margin)
+    if not torch.isfinite(loss):
+        raise ModelError(f"the loss of fine-tuning is {float(loss.detach())}; lower the rate")
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+def kendall(scores: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> float:
     """Kendall's tau-b; -1 where it is not defined, as all are alike."""
     from scipy.stats import kendalltau
 

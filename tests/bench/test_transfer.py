@@ -133,6 +133,24 @@ def test_every_fold_is_another_family_and_all_are_there() -> None:
     assert len({u.file for u in units}) == len(units)
 
 
+@pytest.mark.parametrize(
+    ("left_out", "corpus", "domain", "gone"),
+    [
+        ("metalcx", "smallnets", "img-classification", False),
+        ("metalcx-less-smallnets", "smallnets", "seq-regression", True),
+        ("metalcx-less-smallnets-img", "smallnets", "img-classification", True),
+        ("metalcx-less-smallnets-img", "smallnets", "tabular-regression", False),
+        ("metalcx-less-smallnets-img", "lemur", "img-classification", False),
+        ("metalcx-less-lemur", "lemur", "img-classification", True),
+    ],
+)
+def test_a_corpus_or_a_domain_of_ours_is_left_out(left_out: str, corpus: str, domain: str, gone: bool) -> None:
+    from made_up import task
+
+    source = replace(task("t", "f", n=10, points=6), corpus=corpus, domain=domain)
+    assert _trained._left_out(left_out, source) is gone
+
+
 def test_unknown_forecasters_and_folders_are_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no forecaster is called 'oracle'"):
         run_transfer(data, tmp_path / "out", forecasters=("last", "oracle"))
@@ -179,6 +197,9 @@ def test_what_is_trained_is_trained_without_the_family(
         assert all(("episodic", frozenset(sources | further)) in learned for sources in measured)
     assert {("anil", frozenset(sources | lcdb11 | smallnets)) for sources in measured} < set(learned)
     assert len(learned) == 2 * (3 + len(fewer))
+    # The made-up corpus holds no images, so that nothing of it is left out for them.
+    everything = [("episodic", frozenset(sources | lcdb11 | smallnets)) for sources in measured]
+    assert [learned.count(each) for each in everything] == [3, 3]
     errors = pd.read_csv(tmp_path / "errors.csv")
     assert set(errors.forecaster) == set(names)
     assert errors[errors.end == "own"].error.notna().all()
