@@ -24,7 +24,6 @@ from metalcx.forecasters._gate_inputs import N_FEATURES
 from metalcx.forecasters._gate_network import GateConfig, GateNetwork
 from metalcx.protocol import LEVELS, SHARES
 from metalcx.transfer._pool import NONE, Pool, PoolConfig, build_pool
-from metalcx.transfer._tasks import PreparedTask
 from metalcx.transfer._train import TrainConfig, as_tensors, episode_odds, episodic_loss, new_network, run_outer_loop
 
 OUT = Path(__file__).parent / "results" / "training_budget.csv"
@@ -34,17 +33,44 @@ FOLDS = 5
 SIZES = {"0": (0, 0), "1-3": (1, 3), "4-8": (4, 8), "9+": (9, 100)}
 
 
-def trained(setting: str, pool: Pool, tasks: list[PreparedTask], held: np.ndarray) -> tuple[GateNetwork, float]:
-    """The network of a setting that learned from the tasks that are not held out, and its processor seconds."""
-    sizes, _, fewer = setting.partition(":")
-    steps, members, width, depth = map(int, sizes.split("x"))
-    usable = ~held & np.array([not (fewer and task.corpus in EXTRA_SOURCES) for task in tasks])
-    config, size = TrainConfig(steps=steps), GateConfig(members, width, depth)
-    network = new_network(size, pool.queries, config.seed)
-    odds = episode_odds(pool, tasks, config, PoolConfig(), usable)
-    started = time.process_time()
-    run_outer_loop(network, episodic_loss(network, pool, odds, config), config, members)
-    return network, time.process_time() - started
+class HeldOut:
+    """One fold of five over families, and the episodes of its tasks in the pool of a transfer benchmark.
+
+    Args:
+        study: The benchmark; its pool is drawn if it is missing.
+        fold: Which fold is held out.
+        workers: Processes that draw.
+    """
+
+    def __init__(self, study: Study, fold: int, workers: int = 1) -> None:
+        self.fold, self.tasks = fold, study.tasks()
+        self.pool = build_pool(self.tasks, PoolConfig(), study.out / "pool", workers)
+        families = sorted({task.family for task in self.tasks})
+        chosen = {families[j] for j in np.random.default_rng(0).permutation(len(families))[fold::FOLDS]}
+        self.held = np.array([task.family in chosen for task in self.tasks])
+        first, second = self.pool.task[self.pool.episode].T
+        self.rows = np.flatnonzero((second == NONE) & (first != NONE) & self.held[first])
+        owner = [self.tasks[i] for i in first[self.rows]]
+        self.about = pd.DataFrame({"task": [t.name for t in owner], "K": support_size(self.pool, self.rows)})
+        self.about["target"] = [study.is_target(t) for t in owner]
+
+    def measure(self, setting: str) -> pd.DataFrame:
+        """Train without the fold; one row a task and support size: setting, fold, errors, seconds of training."""
+        network, seconds = self._trained(setting)
+        found = self.about.join(scores(network, self.pool, self.rows))
+        means = found.groupby(["target", "task", "K"]).mean().reset_index()
+        return means.assign(setting=setting, fold=self.fold, seconds=round(seconds))
+
+    def _trained(self, setting: str) -> tuple[GateNetwork, float]:
+        sizes, _, fewer = setting.partition(":")
+        steps, members, width, depth = map(int, sizes.split("x"))
+        usable = ~self.held & np.array([not (fewer and task.corpus in EXTRA_SOURCES) for task in self.tasks])
+        config, size = TrainConfig(steps=steps), GateConfig(members, width, depth)
+        network = new_network(size, self.pool.queries, config.seed)
+        odds = episode_odds(self.pool, self.tasks, config, PoolConfig(), usable)
+        started = time.process_time()
+        run_outer_loop(network, episodic_loss(network, self.pool, odds, config), config, members)
+        return network, time.process_time() - started
 
 
 def scores(network: GateNetwork, pool: Pool, rows: np.ndarray) -> pd.DataFrame:
@@ -75,29 +101,15 @@ def main() -> None:
     parser.add_argument("settings", nargs="+")
     parser.add_argument("--out", type=Path, default=Path(".work/transfer"))
     parser.add_argument("--fold", type=int, default=0)
-    parser.add_argument("--results", type=Path, default=OUT)
-    parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    study = Study(given.data, given.out, extra=False, folds=None)
-    tasks = study.tasks()
-    pool = build_pool(tasks, PoolConfig(), study.out / "pool", given.workers)
-    families = sorted({task.family for task in tasks})
-    fold = {families[j] for j in np.random.default_rng(0).permutation(len(families))[given.fold :: FOLDS]}
-    held = np.array([task.family in fold for task in tasks])
-    first, second = pool.task[pool.episode].T
-    rows = np.flatnonzero((second == NONE) & (first != NONE) & held[first])
-    about = pd.DataFrame({"task": [tasks[i].name for i in first[rows]], "K": support_size(pool, rows)})
-    about["target"] = [study.is_target(tasks[i]) for i in first[rows]]
-    table = pd.read_csv(given.results) if given.results.exists() else pd.DataFrame(columns=["setting", "fold"])
+    table = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=["setting", "fold"])
+    done = set(table[table.fold == given.fold].setting)
+    held_out = HeldOut(Study(given.data, given.out, extra=False, folds=None), given.fold)
     for setting in given.settings:
-        if ((table.setting == setting) & (table.fold == given.fold)).any():
-            continue
-        network, seconds = trained(setting, pool, tasks, held)
-        means = about.join(scores(network, pool, rows)).groupby(["target", "task", "K"]).mean().reset_index()
-        head = {"setting": setting, "fold": given.fold, "seconds": round(seconds)}
-        table = pd.concat([table, means.assign(**head)])
-        table.to_csv(given.results, index=False, float_format="%.5g")
+        if setting not in done:
+            table = pd.concat([table, held_out.measure(setting)])
+            table.to_csv(OUT, index=False, float_format="%.5g")
     wide = np.log(table[table.fold == given.fold].set_index(["target", "K", "task", "setting"])["error"]).unstack()
     gains = 100 * (1 - np.exp(wide.sub(wide[given.settings[0]], axis=0).groupby(["target", "K"]).mean()))
     print(gains[given.settings].round(1).to_string())
