@@ -5,8 +5,9 @@
 Builds smallnets with `searches = 0.5`, of which the first `--searches` in the recipe's order are trained (an hour and a
 half of one core; the other tasks are those of the shipped corpus), and trains on three sets of sources, everything
 else equal, on folds 0 and 1 of five over families: the targets' corpora and lcdb11 with the new corpus, with smallnets
-as it ships, and the targets' corpora alone. Writes `results/recipe_trial.csv` and prints gains with standard errors; what
-is in the file is not trained again. Prints as well how much of the last value's error one shift for all runs removes.
+as it ships, and the targets' corpora alone. Writes `results/recipe_trial.csv` and prints gains with standard errors;
+what is in the file is not trained again. Prints as well how much of the last value's error one shift for all runs
+removes.
 """
 
 from __future__ import annotations
@@ -84,11 +85,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    folders = {
-        NEW: build(given.data, given.out, given.searches, given.workers),
-        OURS: given.data,
-        "neither": given.data,
-    }
+    other = build(given.data, given.out, given.searches, given.workers)
+    folders = {NEW: other, OURS: given.data, "neither": given.data}
     table = pd.read_csv(OUT) if OUT.exists() else pd.DataFrame(columns=["sources", "fold"])
     for fold in FOLDS:
         for sources, folder in folders.items():
@@ -101,7 +99,7 @@ def main() -> None:
             table.to_csv(OUT, index=False, float_format="%.5g")
     for of, over in ((NEW, OURS), (OURS, "neither"), (NEW, "neither")):
         print(f"{of} over {over}:\n{gains(table, over, of).to_string()}")
-    study = Study(folders[NEW], given.out, extra=False, folds=None)
+    study = Study(other, given.out, extra=False, folds=None)
     tasks = study.tasks()
     shipped = Study(given.data, given.out, extra=False, folds=None).tasks()
     for name, some in (
