@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from metalcx.bench._encoder_rows import ACROSS, METHODS, ON_REQUEST, Effort, Row, chosen
+from metalcx.bench._encoder_rows import ACROSS, METHODS, ON_REQUEST, Effort, chosen
 from metalcx.bench._encoder_spaces import CORPORA, SPACES, folder_of
-from metalcx.bench._encoder_work import Study, Unit, each, finish, prepare
+from metalcx.bench._encoder_work import Study, Unit, each, finish, prepare, together
 from metalcx.bench._files import claim
 from metalcx.encoders._pretrain import Progress
 from metalcx.errors import DataError, name_some
@@ -37,6 +37,7 @@ def run_encoder(
     """Run what is missing of the benchmark and write its tables; goes on where an earlier call ended.
 
     Each run has a seed of three and a permutation of three: run i the i % 3rd seed and the i // 3rd permutation.
+    Encoders of one kind are trained together; which are left to train decides their draws of dropout.
     A row is left out on a space that lacks what it is about, such as a zero-cost proxy. The tables are of all that
     `out` holds, so that several calls, each of some rows or by another split, make one page.
 
@@ -46,7 +47,8 @@ def run_encoder(
         spaces: Corpora, with ``-unpruned`` behind it one of cells as they were published; those of the protocol that
             are there by default.
         methods: Rows; the protocol's by default. ``gin/both@half`` has seen half of the graphs in pre-training, those
-            with labels among them, and ``gin/both@all`` those of all spaces.
+            with labels among them, and ``gin/both@all`` those of all spaces. ``gin/many`` has ranked by several
+            proxies, and ``gin+proxies/both`` reads them beside its embedding.
         effort: Settings of training; those of one call must be those of the next.
         by_group: Whether isomorphic architectures stay on one side of a split.
         across: Judge on few labels on one dataset after many on the others instead, by default on NAS-Bench-Graph.
@@ -80,12 +82,10 @@ def run_encoder(
 
 def _work(study: Study, units: list[Unit], workers: int, progress: Progress | None) -> None:
     """First every encoder that some unit needs, each once, then the units."""
-    # Keyed by their folder: one encoder serves all permutations, numbers of labels and tables.
-    wanted = {study.encoder(unit): unit for unit in reversed(units) if Row.parse(unit.row).pretrained}
-    missing = [unit for folder, unit in reversed(wanted.items()) if not folder.exists()]
-    total, done = len(missing) + len(units), 0
-    for work, jobs in ((partial(prepare, study), missing), (partial(finish, study), units)):
-        for note in each(work, jobs, workers):
+    courses, rows = study.courses(units), together(units)
+    total, done = len(courses) + len(rows), 0
+    for work, lots in ((partial(prepare, study), courses), (partial(finish, study), rows)):
+        for note in each(work, lots, workers):
             done += 1
             if progress is not None:
                 progress(done, total, note)
@@ -93,6 +93,7 @@ def _work(study: Study, units: list[Unit], workers: int, progress: Progress | No
 
 def _claim(study: Study) -> None:
     """Write down which settings the parts are of, or refuse to mix."""
-    text = json.dumps({**asdict(study.effort), "union": study.union}, sort_keys=True)
+    settings = {**asdict(replace(study.effort, device="")), "union": study.union}
+    text = json.dumps(settings, sort_keys=True)
     complaint = f"{study.out}: holds parts of other settings; name another folder, or delete that one"
     claim(study.out / "settings.json", text, complaint)

@@ -2,55 +2,45 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from metalcx.bench._encoder_baselines import fitted, normal_scores
-from metalcx.bench._encoder_fits import Known, ranked, seed_of
+from metalcx.bench._encoder_fits import Case, Clock, inputs, scored, seed_of, trained
 from metalcx.bench._encoder_measures import measures
-from metalcx.bench._encoder_rows import Effort, Row
-from metalcx.bench._encoder_sources import Lesson, new_ranker, taught
-from metalcx.bench._encoder_spaces import FloatArray, IntArray, Space, Split, Table, split
-from metalcx.encoders import GraphEncoder
+from metalcx.bench._encoder_rows import LOOKUP, Effort, Row
+from metalcx.bench._encoder_spaces import FloatArray, Space, Table, split
+from metalcx.encoders import GraphEncoder, Ranker
+from metalcx.encoders._finetune_many import Job, Lesson
 
 #: Labels on the target; without any there is nothing to rank by but the other datasets.
 FEW = (0, 20, 78)
 
-#: Numbers of labels, and scores of the test architectures after as many.
-Scores = Iterator[tuple[int, FloatArray]]
 
-
-class Case(NamedTuple):
-    """A dataset to rank on, and what may be learned from before.
+class Target(NamedTuple):
+    """A dataset to rank on in one run, and what may be learned from before.
 
     Attributes:
-        space: The space.
-        target: The dataset.
-        parts: Its split.
-        drawn: Datasets of other families, each with places of labels; none without transfer.
+        case: Run, table and its split.
+        others: Datasets of other families, of each some architectures and what they reached there.
+        whole: The tables of those.
     """
 
-    space: Space
-    target: Table
-    parts: Split
-    drawn: Sequence[tuple[Table, IntArray]]
-
-    def lesson(self, places: IntArray, table: Table | None = None) -> Lesson:
-        """Graphs of the target, or of another table, and what they reached."""
-        table = table or self.target
-        return self.space.batch.take(table.rows[places]), table.values[places]
-
-    @property
-    def asked(self) -> IntArray:
-        """Numbers of the test architectures."""
-        return self.target.rows[self.parts.test]
+    case: Case
+    others: tuple[Lesson, ...]
+    whole: tuple[Table, ...]
 
 
-def judged_across(space: Space, name: str, run: int, effort: Effort, known: Known) -> Iterator[dict[str, Any]]:
+#: A target, whether others were learned from, labels, scores of the test architectures, and seconds since those before.
+Scored = Iterator[tuple[Target, bool, int, FloatArray, dict[str, float]]]
+
+
+def judged_across(
+    space: Space, name: str, runs: Sequence[int], effort: Effort, encoders: Mapping[int, GraphEncoder]
+) -> Iterator[dict[str, Any]]:
     """The measures of a row on every dataset, without and with the labels of datasets of other families.
 
     The test architectures of a run are the same for all numbers of labels. `seconds` are those since the labels before,
@@ -59,79 +49,102 @@ def judged_across(space: Space, name: str, run: int, effort: Effort, known: Know
     Args:
         space: The space.
         name: The row.
-        run: Which says seed and permutation.
+        runs: Which say seed and permutation.
         effort: Settings.
-        known: The encoder of the row, or its inputs; none of these if it looks up what is known elsewhere.
+        encoders: Of each run, if the row has one.
     """
-    row, (seed, permutation) = Row.parse(name), seed_of(run)
-    for case in _cases(space, effort.sources, seed, permutation):
-        start, cpu = time.perf_counter(), time.process_time()
-        for labels, score in _scores(case, known, row, effort, seed):
-            spent = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu}
-            about = {"space": space.name, "split": space.split, "table": case.target.name, "row": name, "run": run}
-            sizes = {"transfer": bool(case.drawn), "labels": labels, "test": len(case.parts.test)}
-            yield {**about, **sizes, **measures(score, case.target.values[case.parts.test]), **spent}
-            start, cpu = time.perf_counter(), time.process_time()
+    row, targets = Row.parse(name), list(_targets(space, runs, effort.sources))
+    if row.learned:
+        found = _learned(space, targets, effort, encoders)
+    else:
+        x = np.zeros((len(space.batch), 0)) if name == LOOKUP else inputs(space, row, effort)
+        found = _regressed(x, targets, row.lesson or "ridge")
+    for target, transfer, labels, score, spent in found:
+        run, table, parts = target.case
+        about = {"space": space.name, "split": space.split, "table": table.name, "row": name, "run": run}
+        sizes = {"transfer": transfer, "labels": labels, "test": len(parts.test)}
+        yield {**about, **sizes, **measures(score[table.rows[parts.test]], table.values[parts.test]), **spent}
 
 
-def _scores(case: Case, known: Known, row: Row, effort: Effort, seed: int) -> Scores:
-    if isinstance(known, GraphEncoder):
-        return _learned(case, known, effort, seed)
-    return _regressed(case, known, row.lesson or "ridge", seed)
+def _targets(space: Space, runs: Sequence[int], sources: int) -> Iterator[Target]:
+    """Every dataset that has others of other families, in every run."""
+    for run in runs:
+        seed, permutation = seed_of(run)
+        for table in space.tables:
+            others = tuple(other for other in space.tables if other.family != table.family)
+            lessons = []
+            for number, other in enumerate(others):
+                places = np.random.default_rng([seed, permutation, number]).permutation(len(other.rows))[:sources]
+                lessons.append(Lesson(other.rows[places], other.values[places]))
+            if others:
+                case = Case(run, table, split(space, table, permutation, labels=max(FEW)))
+                yield Target(case, tuple(lessons), others)
 
 
-def _cases(space: Space, sources: int, seed: int, permutation: int) -> Iterator[Case]:
-    """Every dataset that has others of other families, without and with labels on those."""
-    for target in space.tables:
-        others = [table for table in space.tables if table.family != target.family]
-        parts = split(space, target, permutation, labels=max(FEW))
-        drawn = []
-        for number, table in enumerate(others):
-            order = np.random.default_rng([seed, permutation, number]).permutation(len(table.rows))
-            drawn.append((table, order[:sources]))
-        if drawn:
-            yield Case(space, target, parts, [])
-            yield Case(space, target, parts, drawn)
-
-
-def _learned(case: Case, encoder: GraphEncoder, effort: Effort, seed: int) -> Scores:
+def _learned(space: Space, targets: Sequence[Target], effort: Effort, encoders: Mapping[int, GraphEncoder]) -> Scored:
     """An encoder that ranks within each other dataset first, then within the target."""
-    config = replace(effort.finetune, seed=seed)
-    first = new_ranker(encoder, config)
-    if case.drawn:
-        lessons = [case.lesson(places, table) for table, places in case.drawn]
-        first = taught(first, lessons, replace(config, epochs=effort.source_epochs, batch=effort.source_batch))
-        yield 0, ranked(first, case.space, case.asked)
-    for labels in FEW[1:]:
-        few, valid = case.lesson(case.parts.train[:labels]), case.lesson(case.parts.valid)
-        yield labels, ranked(taught(first, [few], config, valid), case.space, case.asked)
+    clock, seeds = Clock(), [seed_of(target.case.run)[0] for target in targets]
+    fresh = [
+        Ranker.fresh(encoders[target.case.run], replace(effort.finetune, seed=seed))
+        for target, seed in zip(targets, seeds, strict=True)
+    ]
+    jobs = [Job(start, t.others, None, seed) for start, t, seed in zip(fresh, targets, seeds, strict=True)]
+    long = replace(effort.finetune, epochs=effort.source_epochs, batch=effort.source_batch)
+    taught = trained(space, jobs, long, effort.device)
+    for transfer, starts in ((False, fresh), (True, taught)):
+        for labels in FEW if transfer else FEW[1:]:
+            rankers = starts if labels == 0 else _tuned(space, targets, starts, seeds, labels, effort)
+            scores = scored(space, rankers, effort.device)
+            spent = clock.spent(len(targets))
+            for target, score in zip(targets, scores, strict=True):
+                yield target, transfer, labels, score, spent
 
 
-def _regressed(case: Case, x: FloatArray, model: str, seed: int) -> Scores:
+def _tuned(
+    space: Space,
+    targets: Sequence[Target],
+    starts: Sequence[Ranker],
+    seeds: Sequence[int],
+    labels: int,
+    effort: Effort,
+) -> list[Ranker]:
+    """Rankers that have learned from labels on their target, or stayed as they were if that validates no better."""
+    jobs = []
+    for target, start, seed in zip(targets, starts, seeds, strict=True):
+        train, valid = target.case.parts.train[:labels], target.case.parts.valid
+        jobs.append(Job(start, (target.case.lesson(train),), target.case.lesson(valid), seed))
+    return trained(space, jobs, effort.finetune, effort.device, unmoved=True)
+
+
+def _regressed(x: FloatArray, targets: Sequence[Target], model: str) -> Scored:
     """A regression on few labels that has as further columns what is known from other datasets.
 
     That is what a regression on their labels says, or, without inputs of its own, what they say themselves.
     """
-    if case.drawn:
-        known = _prior(case, x, model, seed) if x.shape[1] else _looked_up(case)
-        yield 0, known.mean(1)[case.asked]
-        x = np.column_stack([x, known])
-    for labels in FEW[1:] if x.shape[1] else ():
-        places = np.concatenate([case.parts.train[:labels], case.parts.valid])
-        fit = fitted(model, x[case.target.rows[places]], case.target.values[places], seed)
-        yield labels, np.asarray(fit.predict(x[case.asked]))
+    for target in targets:
+        seed = seed_of(target.case.run)[0]
+        for transfer in (False, True):
+            clock, known = Clock(), x
+            if transfer:
+                prior = _prior(target, x, model, seed) if x.shape[1] else _looked_up(target, len(x))
+                yield target, True, 0, prior.mean(1), clock.spent()
+                known = np.column_stack([x, prior])
+            for labels in FEW[1:] if known.shape[1] else ():
+                lesson = target.case.lesson(np.concatenate([target.case.parts.train[:labels], target.case.parts.valid]))
+                fit = fitted(model, known[lesson.graphs], lesson.values, seed)
+                yield target, transfer, labels, np.asarray(fit.predict(known)), clock.spent()
 
 
-def _prior(case: Case, x: FloatArray, model: str, seed: int) -> FloatArray:
+def _prior(target: Target, x: FloatArray, model: str, seed: int) -> FloatArray:
     """What a regression on the order within every other dataset says of all architectures, shape (m, 1)."""
-    rows = np.concatenate([table.rows[places] for table, places in case.drawn])
-    order = np.concatenate([normal_scores(table.values[places]) for table, places in case.drawn])
+    rows = np.concatenate([lesson.graphs for lesson in target.others])
+    order = np.concatenate([normal_scores(lesson.values) for lesson in target.others])
     return np.asarray(fitted(model, x[rows], order, seed).predict(x))[:, None]
 
 
-def _looked_up(case: Case) -> FloatArray:
-    """What every architecture reached on other datasets, as normal scores, 0 where that is not known, (m, tables)."""
-    found = np.zeros((len(case.space.batch), len(case.drawn)))
-    for column, (table, _) in zip(found.T, case.drawn, strict=True):
+def _looked_up(target: Target, n: int) -> FloatArray:
+    """What every architecture reached on other datasets, as normal scores, 0 where that is not known, (n, tables)."""
+    found = np.zeros((n, len(target.whole)))
+    for column, table in zip(found.T, target.whole, strict=True):
         column[table.rows] = normal_scores(table.values)
     return found

@@ -11,13 +11,14 @@ from metalcx.bench._encoder_spaces import FloatArray, Space
 from metalcx.encoders import CountTable, FlowSurrogate
 
 
-def features(space: Space, what: str, surrogate: FlowSurrogate) -> FloatArray:
+def features(space: Space, what: str, surrogate: FlowSurrogate, beside: bool = False) -> FloatArray:
     """What a regression knows of every architecture, shape (m, columns).
 
     Args:
         space: The space.
         what: ``counts``, ``surrogate``, or ``surrogate+counts``, which has the zero-cost proxy too where there is one.
         surrogate: The numbers that are also told in pre-training.
+        beside: Whether to add several proxies.
     """
     columns = []
     if "surrogate" in what:
@@ -27,7 +28,9 @@ def features(space: Space, what: str, surrogate: FlowSurrogate) -> FloatArray:
         columns.append(np.arcsinh(flow / np.where(middle > 0, middle, 1.0)))
     if "counts" in what:
         columns.append(CountTable(tuple(sorted(set(space.batch.words)))).encode(space.batch).astype(np.float64))
-    if "+" in what and space.proxy[0] is not None:
+    if beside:
+        columns.append(space.beside.astype(np.float64))
+    elif "+" in what and space.proxy[0] is not None:
         columns.append(np.log1p(np.nan_to_num(space.proxy[1]))[:, None])
     return np.hstack(columns)
 

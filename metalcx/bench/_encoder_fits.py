@@ -1,19 +1,21 @@
-"""One row on all tables of one space in one run: learn from the few that have a label, rank all others."""
+"""A row on all tables of one space: learn from the few that have a label, rank all others."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from metalcx.bench._encoder_baselines import features, fitted
 from metalcx.bench._encoder_measures import measures
 from metalcx.bench._encoder_rows import PROXY, Effort, Row
 from metalcx.bench._encoder_spaces import FloatArray, IntArray, Space, Split, Table, split
-from metalcx.encoders import GraphEncoder, Labelled, Ranker, finetune
+from metalcx.encoders import FinetuneConfig, GraphEncoder, Ranker
+from metalcx.encoders._finetune_many import Job, Lesson, finetune_many, scores_of_all
 
 #: Of weights and training, as published; each with as many permutations of the architectures.
 SEEDS = (21, 2021, 202121)
@@ -25,62 +27,122 @@ def seed_of(run: int) -> tuple[int, int]:
     return SEEDS[run % len(SEEDS)], run // len(SEEDS)
 
 
-#: What a row goes by: an encoder, or inputs of a regression, shape (architectures, columns).
-Known = GraphEncoder | FloatArray
+class Case(NamedTuple):
+    """One table in one run.
+
+    Attributes:
+        run: Which says seed and permutation.
+        table: The table.
+        parts: Its split.
+    """
+
+    run: int
+    table: Table
+    parts: Split
+
+    def lesson(self, places: IntArray) -> Lesson:
+        """Architectures of the table and what they reached."""
+        return Lesson(self.table.rows[places], self.table.values[places])
 
 
 def inputs(space: Space, row: Row, effort: Effort) -> FloatArray:
     """What a row without an encoder knows of every architecture, shape (m, columns)."""
     if row.kind == PROXY:
         return space.proxy[1][:, None]
-    return features(space, row.kind, effort.pretrain.surrogate)
+    return features(space, row.kind, effort.pretrain.surrogate, row.beside)
 
 
-def judged(space: Space, name: str, run: int, effort: Effort, known: Known) -> Iterator[dict[str, Any]]:
+def judged(
+    space: Space, name: str, runs: Sequence[int], effort: Effort, encoders: Mapping[int, GraphEncoder]
+) -> Iterator[dict[str, Any]]:
     """The measures of a row on every table, of which `seconds` are for learning from labels and scoring the rest.
 
     Args:
         space: The space.
         name: The row.
-        run: Which says seed and permutation.
+        runs: Which say seed and permutation. Encoders of several learn together, each has its share of the time.
         effort: Settings.
-        known: The encoder of the row, or its inputs.
+        encoders: Of each run, if the row has one.
     """
-    row, (seed, permutation) = Row.parse(name), seed_of(run)
-    for table in space.tables:
-        parts = split(space, table, permutation)
-        start, cpu = time.perf_counter(), time.process_time()
-        if isinstance(known, GraphEncoder):
-            score = _learned(space, table, parts, known, effort, seed)
+    row = Row.parse(name)
+    cases = [Case(run, table, split(space, table, seed_of(run)[1])) for run in runs for table in space.tables]
+    found = _learned(space, row, cases, effort, encoders) if row.learned else _regressed(space, row, cases, effort)
+    for case, score, spent in found:
+        about = {"space": space.name, "split": space.split, "table": case.table.name, "row": name, "run": case.run}
+        sizes = {"labels": len(case.parts.train), "test": len(case.parts.test)}
+        yield {**about, **sizes, **measures(score, case.table.values[case.parts.test]), **spent}
+
+
+#: A case, scores of its test architectures, and seconds.
+Scored = Iterator[tuple[Case, FloatArray, dict[str, float]]]
+
+
+def _learned(
+    space: Space, row: Row, cases: Sequence[Case], effort: Effort, encoders: Mapping[int, GraphEncoder]
+) -> Scored:
+    clock, beside, jobs = Clock(), space.beside if row.beside else None, []
+    for case in cases:
+        config = replace(effort.finetune, seed=seed_of(case.run)[0])
+        start = Ranker.fresh(encoders[case.run], config, 0 if beside is None else beside.shape[1])
+        train, valid = (case.lesson(part) for part in case.parts[:2])
+        jobs.append(Job(start, (train,), valid, config.seed))
+    rankers = trained(space, jobs, effort.finetune, effort.device, beside)
+    scores = scored(space, rankers, effort.device, beside)
+    spent = clock.spent(len(cases))
+    for case, score in zip(cases, scores, strict=True):
+        yield case, score[case.table.rows[case.parts.test]], spent
+
+
+def trained(
+    space: Space,
+    jobs: Sequence[Job],
+    config: FinetuneConfig,
+    device: str,
+    beside: npt.NDArray[np.float32] | None = None,
+    unmoved: bool = False,
+) -> list[Ranker]:
+    """Rankers of some jobs, those together that can go in step."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for i, job in enumerate(jobs):
+        sizes = (*(len(lesson.graphs) for lesson in job.lessons), len(job.valid.graphs) if job.valid else 0)
+        alike.setdefault(sizes, []).append(i)
+    found: dict[int, Ranker] = {}
+    for places in alike.values():
+        options: dict[str, Any] = {"extra": beside, "unmoved": unmoved, "device": device}
+        found |= zip(places, finetune_many(space.batch, [jobs[i] for i in places], config, **options), strict=True)
+    return [found[i] for i in range(len(jobs))]
+
+
+def scored(
+    space: Space, rankers: Sequence[Ranker], device: str, beside: npt.NDArray[np.float32] | None = None
+) -> FloatArray:
+    """What each ranker says of all architectures, shape (rankers, m); of those that are alike one is encoded."""
+    extra = None if beside is None else beside[space.unique]
+    return scores_of_all(rankers, space.batch.take(space.unique), extra, device)[:, space.code]
+
+
+def _regressed(space: Space, row: Row, cases: Sequence[Case], effort: Effort) -> Scored:
+    """Scores of a regression on what is known; what would choose an epoch is learned from as well."""
+    x = inputs(space, row, effort)
+    for case in cases:
+        clock, asked = Clock(), x[case.table.rows[case.parts.test]]
+        if row.lesson:
+            lesson = case.lesson(np.concatenate([case.parts.train, case.parts.valid]))
+            fit = fitted(row.lesson, x[lesson.graphs], lesson.values, seed_of(case.run)[0])
+            yield case, np.asarray(fit.predict(asked)), clock.spent()
         else:
-            score = _regressed(known, table, parts, row.lesson, seed)
-        spent = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu}
-        about = {"space": space.name, "split": space.split, "table": table.name, "row": name, "run": run}
-        sizes = {"labels": len(parts.train), "test": len(parts.test)}
-        yield {**about, **sizes, **measures(score, table.values[parts.test]), **spent}
+            yield case, asked[:, 0], clock.spent()
 
 
-def ranked(ranker: Ranker, space: Space, rows: IntArray) -> FloatArray:
-    """Scores of some architectures, shape of `rows`; of those that are alike one is encoded."""
-    codes, place = np.unique(space.alike[rows], return_inverse=True)
-    return ranker.score(space.batch.take(space.unique[codes]))[place]
+class Clock:
+    """Time since it was made, or since it was last asked."""
 
+    def __init__(self) -> None:
+        self.start = time.perf_counter(), time.process_time()
 
-def labelled(space: Space, table: Table, places: IntArray) -> Labelled:
-    """Architectures of a table with what they reached."""
-    return Labelled(space.batch.take(table.rows[places]), table.values[places])
-
-
-def _learned(space: Space, table: Table, parts: Split, encoder: GraphEncoder, effort: Effort, seed: int) -> FloatArray:
-    train, valid = (labelled(space, table, part) for part in parts[:2])
-    ranker = finetune(encoder, train, valid, replace(effort.finetune, seed=seed))
-    return ranked(ranker, space, table.rows[parts.test])
-
-
-def _regressed(x: FloatArray, table: Table, parts: Split, model: str, seed: int) -> FloatArray:
-    """Scores of the test architectures; what would choose an epoch is learned from as well."""
-    asked = x[table.rows[parts.test]]
-    if not model:
-        return asked[:, 0]
-    known = np.concatenate([parts.train, parts.valid])
-    return np.asarray(fitted(model, x[table.rows[known]], table.values[known], seed).predict(asked))
+    def spent(self, n: int = 1) -> dict[str, float]:
+        """Seconds on the wall and of the processor, for each of n."""
+        now = time.perf_counter(), time.process_time()
+        wall, cpu = (b - a for a, b in zip(self.start, now, strict=True))
+        self.start = now
+        return {"seconds": wall / n, "cpu": cpu / n}

@@ -6,13 +6,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from metalcx import hub
-from metalcx.bench._encoder_rows import ALL, OWN, PROXY, Effort, Row
+from metalcx.bench._encoder_rows import ALL, MANY, OWN, Effort, Row
 from metalcx.bench._encoder_spaces import FloatArray, IntArray, Space, Table, split
-from metalcx.encoders import EncoderConfig, GraphBatch, GraphEncoder, new_encoder, pretrain
+from metalcx.encoders import EncoderConfig, GraphBatch, GraphEncoder, new_encoder
+from metalcx.encoders._pretrain import pretrain_many
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Pool:
 
     Attributes:
         batch: The graphs, n of them.
-        proxy: What they may be ranked by, NaN where no proxy is known, shape (n,).
+        proxy: What they may be ranked by, NaN where a proxy is not known, shape (n, p).
         group: Number of the space of each; a proxy is compared within one, shape (n,).
     """
 
@@ -30,28 +32,55 @@ class Pool:
     group: IntArray
 
     @classmethod
-    def of(cls, spaces: Sequence[Space], seen: IntArray | None = None) -> Pool:
-        """All graphs of some spaces, or of one those that are `seen`."""
+    def of(cls, spaces: Sequence[Space], seen: IntArray | None = None, many: bool = False) -> Pool:
+        """All graphs of some spaces, or of one those `seen`, with the best proxy of each space or with many."""
         picked = [space.unique if seen is None else _first(space, seen) for space in spaces]
         pairs = list(zip(spaces, picked, strict=True))
         return cls(
-            _side_by_side([space.batch.take(rows) for space, rows in pairs]),
-            np.concatenate([space.proxy[1][rows] for space, rows in pairs]),
+            GraphBatch.joined([space.batch.take(rows) for space, rows in pairs]),
+            _proxies(pairs) if many else np.concatenate([space.proxy[1][rows] for space, rows in pairs])[:, None],
             np.repeat(np.arange(len(spaces)), [len(rows) for rows in picked]),
         )
 
 
+def _proxies(pairs: Sequence[tuple[Space, IntArray]]) -> FloatArray:
+    """A column for each proxy that some space knows."""
+    names = list(dict.fromkeys(name for space, _ in pairs for name in space.proxies[0]))
+    found = []
+    for space, rows in pairs:
+        own = np.full((len(rows), len(names)), np.nan)
+        own[:, [names.index(name) for name in space.proxies[0]]] = space.proxies[1][rows]
+        found.append(own)
+    return np.concatenate(found)
+
+
 def teaches(spaces: Sequence[Space], row: Row) -> bool:
-    """Whether some of these spaces has what the row is about: a proxy, if it ranks by one."""
-    ranks = row.kind == PROXY or (row.learned and row.lesson in ("proxy", "both"))
-    return bool(spaces) and (not ranks or any(space.proxy[0] is not None for space in spaces))
+    """Whether some of these spaces has what the row is about: a proxy, if it needs one."""
+    return bool(spaces) and (not row.needs_proxy or any(space.proxy[0] is not None for space in spaces))
 
 
-def folder_name(space: str, by_group: bool, row: Row, seed: int, permutation: int) -> str:
-    """Where the encoder of a row is kept; the same name for all runs that it serves."""
-    half = f"{space}-half{permutation}{'' if by_group else '-by-row'}"
-    about = {OWN: space, ALL: ALL}.get(row.pool, half)
-    return f"{about}-{row.kind}-{row.lesson}-{seed}"
+class Course(NamedTuple):
+    """Encoders that are pre-trained together: of one kind, on the same graphs, by the same proxies.
+
+    Attributes:
+        name: Of the graphs, in a file's name.
+        kind: Of encoders.
+        many: Whether there are several proxies.
+    """
+
+    name: str
+    kind: str
+    many: bool
+
+    @classmethod
+    def of(cls, space: str, by_group: bool, row: Row, permutation: int) -> Course:
+        """The course of a row; the same for all runs that it serves."""
+        half = f"{space}-half{permutation}{'' if by_group else '-by-row'}"
+        return cls({OWN: space, ALL: ALL}.get(row.pool, half), row.kind, row.lesson == MANY)
+
+    def folder(self, lesson: str, seed: int) -> str:
+        """Where an encoder is kept."""
+        return f"{self.name}-{self.kind}-{lesson}-{seed}"
 
 
 def seen(space: Space, permutation: int) -> IntArray:
@@ -61,20 +90,29 @@ def seen(space: Space, permutation: int) -> IntArray:
     return np.sort(split(space, whole, permutation, labels=len(everything) // 2).train)
 
 
-def pretrained(pool: Pool, row: Row, effort: Effort, seed: int, folder: Path) -> None:
-    """Train the encoder of a row and keep it in its folder; a training that was killed goes on from there.
+def pretrained(pool: Pool, course: Course, members: Sequence[tuple[str, int]], effort: Effort, root: Path) -> None:
+    """Train encoders and keep each in its folder; a training that was killed goes on from there.
 
-    The processor time of the last call is in its `metrics.json`.
+    The processor time of the last call, of which each has its share, is in their `metrics.json`.
+
+    Args:
+        pool: What they see.
+        course: What they are.
+        members: Lesson and seed of each.
+        effort: Settings.
+        root: Where the folders are.
     """
     started = time.process_time()
-    encoder = new_encoder(EncoderConfig(row.kind, effort.hidden), seed)
-    config = replace(effort.pretrain, task=row.lesson, seed=seed)
-    checkpoint = folder.with_name(f"{folder.name}.safetensors")
-    proxy = None if row.lesson == "flow" else pool.proxy
-    options = {"proxy": proxy, "group": pool.group, "checkpoint": checkpoint}
-    losses = pretrain(encoder, pool.batch, config, **options)  # type: ignore[arg-type]
-    about = {"graphs": len(pool.batch), "surrogate_loss": float(losses[-1, 0]), "ranking_loss": float(losses[-1, 1])}
-    hub.save_encoder(encoder, folder, name=folder.name, metrics={**about, "cpu": time.process_time() - started})
+    encoders = [new_encoder(EncoderConfig(course.kind, effort.hidden), seed) for _, seed in members]
+    configs = [replace(effort.pretrain, task=Row(course.kind, lesson).task, seed=seed) for lesson, seed in members]
+    checkpoint = root / f"{course.name}-{course.kind}{'-many' if course.many else ''}.safetensors"
+    options: dict[str, Any] = {"group": pool.group, "checkpoint": checkpoint, "device": effort.device}
+    losses = pretrain_many(encoders, pool.batch, configs, proxy=pool.proxy, **options)
+    cpu = (time.process_time() - started) / len(members)
+    for encoder, (lesson, seed), own in zip(encoders, members, losses[:, -1], strict=True):
+        about = {"graphs": len(pool.batch), "surrogate_loss": float(own[0]), "ranking_loss": float(own[1]), "cpu": cpu}
+        folder = root / course.folder(lesson, seed)
+        hub.save_encoder(encoder, folder, name=folder.name, metrics=about)
     checkpoint.unlink(missing_ok=True)
 
 
@@ -85,18 +123,3 @@ def encoder_of(row: Row, effort: Effort, seed: int, folder: Path) -> GraphEncode
 
 def _first(space: Space, rows: IntArray) -> IntArray:
     return rows[np.unique(space.alike[rows], return_index=True)[1]]
-
-
-def _side_by_side(batches: Sequence[GraphBatch]) -> GraphBatch:
-    """One batch of several, in their order."""
-    sizes = np.array([(len(b.nodes), b.edges.shape[1]) for b in batches])
-    nodes, edges = np.cumsum(sizes, axis=0).T - sizes.T
-    parts = list(zip(batches, nodes, edges, strict=True))
-    joined = GraphBatch(
-        np.concatenate([b.nodes for b in batches]),
-        np.concatenate([[0], *(b.offsets[1:] + n for b, n, _ in parts)]),
-        np.concatenate([b.edges + n for b, n, _ in parts], axis=1),
-        np.concatenate([[0], *(b.edge_offsets[1:] + e for b, _, e in parts)]),
-    )
-    joined.__dict__["features"] = np.concatenate([b.features for b in batches])
-    return joined

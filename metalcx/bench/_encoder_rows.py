@@ -11,40 +11,38 @@ from metalcx.errors import DataError, name_some
 
 KINDS = ("gin", "gated-gcn", "flow")
 LESSONS = ("none", "proxy", "flow", "both")
+#: The surrogate and several proxies at once.
+MANY = "many"
+#: After the name of an encoder or of inputs: several proxies are read beside the rest.
+BESIDE = "+proxies"
 
 #: What pre-training sees: all graphs of the space, half of them, or those of all spaces.
 OWN, HALF, ALL = "own", "half", "all"
-
-FEATURES = ("counts", "surrogate", "surrogate+counts")
-MODELS = ("trees", "ridge", "gp")
-
-#: Rows without a learned encoder: the zero-cost proxy as it is, and regressions on tables.
+#: The zero-cost proxy as it is.
 PROXY = "proxy"
-TABLES = (PROXY, *(f"{features}/{model}" for features in FEATURES for model in MODELS))
-ENCODERS = tuple(f"{kind}/{lesson}" for kind in KINDS for lesson in LESSONS)
-
-#: The protocol's rows, and those that are measured by name only.
-METHODS = (*TABLES, *ENCODERS)
-ON_REQUEST = tuple(f"{row}@{pool}" for pool in (HALF, ALL) for row in ENCODERS if not row.endswith("/none"))
-
-#: Across datasets: what the same architectures reached on the others, looked up; not what an encoder can know.
-LOOKUP = "lookup"
-ACROSS = (LOOKUP, *(f"{features}/{model}" for features in FEATURES for model in ("trees", "ridge")), *ENCODERS)
 
 
 class Row(NamedTuple):
-    """A row's name taken apart: ``kind/lesson@pool`` of an encoder, or ``features/model`` of a regression."""
+    """A row's name taken apart: ``kind/lesson@pool`` of an encoder, or ``features/model`` of a regression.
+
+    Attributes:
+        kind: Of the encoder, or the inputs of the regression.
+        lesson: What the encoder has learned before, or the regression.
+        pool: What graphs the encoder has seen.
+        beside: Whether several proxies are read beside.
+    """
 
     kind: str
     lesson: str
     pool: str = OWN
+    beside: bool = False
 
     @classmethod
     def parse(cls, name: str) -> Row:
         """The row of this name."""
         before, _, pool = name.partition("@")
         kind, _, lesson = before.partition("/")
-        return cls(kind, lesson, pool or OWN)
+        return cls(kind.removesuffix(BESIDE), lesson, pool or OWN, kind.endswith(BESIDE))
 
     @property
     def learned(self) -> bool:
@@ -56,10 +54,50 @@ class Row(NamedTuple):
         """Whether the encoder has seen graphs before."""
         return self.learned and self.lesson != "none"
 
+    @property
+    def task(self) -> str:
+        """What pre-training is asked for."""
+        return "both" if self.lesson == MANY else self.lesson
+
+    @property
+    def plain(self) -> str:
+        """The same row of an encoder that has learned nothing."""
+        return f"{self.kind}{BESIDE if self.beside else ''}/none"
+
+    @property
+    def needs_proxy(self) -> bool:
+        """Whether there is no such row without a zero-cost proxy."""
+        return self.beside or self.kind == PROXY or (self.learned and self.lesson in ("proxy", "both", MANY))
+
+
+FEATURES = ("counts", "surrogate", "surrogate+counts")
+WITH_PROXIES = ("surrogate+counts+proxies",)
+MODELS = ("trees", "ridge", "gp")
+
+#: Rows without a learned encoder.
+TABLES = (PROXY, *(f"{features}/{model}" for features in FEATURES for model in MODELS))
+ENCODERS = tuple(f"{kind}/{lesson}" for kind in KINDS for lesson in LESSONS)
+
+#: The protocol's rows, and those that are measured by name only.
+METHODS = (*TABLES, *ENCODERS)
+_FURTHER = (
+    *(f"{features}/{model}" for features in WITH_PROXIES for model in MODELS),
+    *(f"{kind}/{MANY}" for kind in KINDS),
+    *(f"{kind}{BESIDE}/{lesson}" for kind in KINDS for lesson in (*LESSONS, MANY)),
+)
+ON_REQUEST = (
+    *_FURTHER,
+    *(f"{row}@{pool}" for pool in (HALF, ALL) for row in (*ENCODERS, *_FURTHER) if Row.parse(row).pretrained),
+)
+
+#: Across datasets: what the same architectures reached on the others, looked up; not what an encoder can know.
+LOOKUP = "lookup"
+ACROSS = (LOOKUP, *(f"{features}/{model}" for features in FEATURES for model in ("trees", "ridge")), *ENCODERS)
+
 
 @dataclass(frozen=True)
 class Effort:
-    """How much training a comparison is worth.
+    """How much training a comparison is worth, and on which device.
 
     Args:
         pretrain: Settings of pre-training; the task and the seed are set for each row.
@@ -68,6 +106,7 @@ class Effort:
         sources: Across datasets, labelled architectures that are learned from on each other dataset.
         source_epochs: Passes over them.
         source_batch: Of them in a step, all of one dataset.
+        device: Of torch.
     """
 
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
@@ -76,6 +115,7 @@ class Effort:
     sources: int = 1000
     source_epochs: int = 20
     source_batch: int = 64
+    device: str = "cpu"
 
 
 def chosen(names: Iterable[str] | None, default: tuple[str, ...], others: tuple[str, ...] = ()) -> tuple[str, ...]:

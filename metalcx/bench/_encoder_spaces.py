@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from metalcx.corpora import Corpus, Task, families
 from metalcx.curves import Curves
-from metalcx.encoders import GraphBatch, known_proxy
+from metalcx.encoders import GraphBatch, known_proxies, known_proxy, standard_ranks
 from metalcx.errors import DataError, name_some
 from metalcx.graphs import ArchGraph, from_cell_6edge, from_nasbench201
 
@@ -92,10 +92,26 @@ class Space:
         return np.unique(self.alike, return_index=True)[1]
 
     @cached_property
+    def code(self) -> IntArray:
+        """Of each architecture the place in `unique` of what is alike, shape (m,)."""
+        return np.asarray(np.unique(self.alike, return_inverse=True)[1], dtype=np.int64)
+
+    @cached_property
     def proxy(self) -> tuple[str | None, FloatArray]:
         """Name and values of the best zero-cost proxy there is, shape (m,): of networks, so of functional graphs."""
         name, values = known_proxy(self.functional.take(self.unique))
-        return name, values[np.unique(self.alike, return_inverse=True)[1]]
+        return name, values[self.code]
+
+    @cached_property
+    def proxies(self) -> tuple[tuple[str, ...], FloatArray]:
+        """Names and values of several zero-cost proxies, shape (m, p)."""
+        names, values = known_proxies(self.functional.take(self.unique))
+        return names, values[self.code]
+
+    @cached_property
+    def beside(self) -> npt.NDArray[np.float32]:
+        """These, as what stands beside an embedding, shape (m, p)."""
+        return standard_ranks(self.proxies[1][self.unique])[self.code]
 
 
 class Split(NamedTuple):

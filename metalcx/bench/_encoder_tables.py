@@ -86,9 +86,10 @@ def _others(about: tuple[Any, ...], keys: list[str]) -> Iterator[tuple[str, tupl
     """What a row is compared with: the names of that, and where it stands."""
     place, row = about[:-1], Row.parse(about[-1])
     if row.pretrained:
-        yield f"{row.kind}/none", (*place, f"{row.kind}/none")
+        yield row.plain, (*place, row.plain)
     if row.pool != OWN:
-        yield f"{row.kind}/{row.lesson}", (*place, f"{row.kind}/{row.lesson}")
+        own = about[-1].partition("@")[0]
+        yield own, (*place, own)
     if "transfer" in keys and about[keys.index("transfer")]:
         at = keys.index("transfer")
         yield "without transfer", (*about[:at], False, *about[at + 1 :])

@@ -1,29 +1,28 @@
-"""The pieces of work of the encoder benchmark, each written to a file of its own, in one process or in several."""
+"""The pieces of work of the encoder benchmark, each written to files of its own, in one process or in several."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
-import numpy as np
-
 from metalcx.bench._encoder_across import judged_across
-from metalcx.bench._encoder_fits import Known, inputs, judged, seed_of
-from metalcx.bench._encoder_pools import Pool, encoder_of, folder_name, pretrained, seen, teaches
-from metalcx.bench._encoder_rows import ALL, HALF, LOOKUP, Effort, Row
+from metalcx.bench._encoder_fits import judged, seed_of
+from metalcx.bench._encoder_pools import Course, Pool, encoder_of, pretrained, seen, teaches
+from metalcx.bench._encoder_rows import ALL, HALF, Effort, Row
 from metalcx.bench._encoder_spaces import Space, read_space
 from metalcx.bench._files import write_whole
 from metalcx.corpora.build._threads import one_thread
+from metalcx.encoders import GraphEncoder
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One piece of work, written to one file: a row on all tables of a space in one run."""
+    """A row on all tables of a space in one run, written to one file."""
 
     space: str
     by_group: bool
@@ -37,10 +36,15 @@ class Unit:
         about = ("across-" if self.across else "") + self.space + ("" if self.by_group else "-by-row")
         return f"{about}-{self.row.replace('/', '-')}-{self.run}.json"
 
+    @property
+    def course(self) -> Course:
+        """What its encoder is pre-trained in."""
+        return Course.of(self.space, self.by_group, Row.parse(self.row), seed_of(self.run)[1])
+
 
 @dataclass(frozen=True)
 class Study:
-    """Everything that a unit needs, the same in all processes.
+    """Everything that work needs, the same in all processes.
 
     Args:
         data: Folder of the corpora.
@@ -54,13 +58,18 @@ class Study:
     effort: Effort
     union: tuple[str, ...]
 
+    @property
+    def encoders(self) -> Path:
+        """Where encoders are kept."""
+        return self.out / "encoders"
+
     def part(self, unit: Unit) -> Path:
         """The file of a unit."""
         return self.out / "parts" / unit.file
 
     def encoder(self, unit: Unit) -> Path:
         """The folder of the encoder that a unit begins with; the same for units that share one."""
-        return self.out / "encoders" / folder_name(unit.space, unit.by_group, Row.parse(unit.row), *seed_of(unit.run))
+        return self.encoders / unit.course.folder(Row.parse(unit.row).lesson, seed_of(unit.run)[0])
 
     def seen(self, unit: Unit) -> list[Space]:
         """The spaces that pre-training sees for a unit; of a space that is not among all, nothing."""
@@ -68,44 +77,64 @@ class Study:
             return [_space(self.data / name, True) for name in self.union] if unit.space in self.union else []
         return [_space(self.data / unit.space, unit.by_group)]
 
-
-def prepare(study: Study, unit: Unit) -> str:
-    """Pre-train the encoder of a unit, if there is anything to learn."""
-    row, (seed, permutation), folder = Row.parse(unit.row), seed_of(unit.run), study.encoder(unit)
-    spaces = study.seen(unit)
-    if teaches(spaces, row):
-        graphs = Pool.of(spaces, seen(spaces[0], permutation) if row.pool == HALF else None)
-        pretrained(graphs, row, study.effort, seed, folder)
-    return f"pre-training {folder.name}"
+    def courses(self, units: Iterable[Unit]) -> list[list[Unit]]:
+        """Of each encoder that is missing one unit that needs it, those together that are of one course."""
+        wanted = {self.encoder(unit): unit for unit in units if Row.parse(unit.row).pretrained}
+        missing = [unit for folder, unit in sorted(wanted.items()) if not folder.exists()]
+        return _grouped(missing, lambda unit: unit.course)
 
 
-def finish(study: Study, unit: Unit) -> str:
-    """Measure a unit and write its part, whole or not at all."""
-    if teaches(study.seen(unit), Row.parse(unit.row)):
-        space = _space(study.data / unit.space, unit.by_group)
-        measure = judged_across if unit.across else judged
-        path = study.part(unit)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows = list(measure(space, unit.row, unit.run, study.effort, _known(study, unit, space)))
-        write_whole(path, json.dumps(rows))
-    return unit.file.removesuffix(".json")
+def together(units: Iterable[Unit]) -> list[list[Unit]]:
+    """The runs of each row, whose encoders learn together."""
+    return _grouped(units, lambda unit: (unit.space, unit.by_group, unit.row, unit.across))
 
 
-def _known(study: Study, unit: Unit, space: Space) -> Known:
-    row = Row.parse(unit.row)
-    if row.learned:
-        return encoder_of(row, study.effort, seed_of(unit.run)[0], study.encoder(unit))
-    return np.zeros((len(space.batch), 0)) if unit.row == LOOKUP else inputs(space, row, study.effort)
+def _grouped(units: Iterable[Unit], key: Callable[[Unit], object]) -> list[list[Unit]]:
+    found: dict[object, list[Unit]] = {}
+    for unit in units:
+        found.setdefault(key(unit), []).append(unit)
+    return list(found.values())
 
 
-def each(work: Callable[[Unit], str], units: list[Unit], workers: int) -> Iterator[str]:
-    """Do some work for every unit, in one thread: two processes share cores better than two times two threads."""
-    if min(workers, len(units)) <= 1:
+def prepare(study: Study, units: Sequence[Unit]) -> str:
+    """Pre-train the encoders of some units, of one course, if there is anything to learn."""
+    first, course = units[0], units[0].course
+    spaces = study.seen(first)
+    members = [(Row.parse(u.row).lesson, seed_of(u.run)[0]) for u in units if teaches(spaces, Row.parse(u.row))]
+    if members:
+        half = seen(spaces[0], seed_of(first.run)[1]) if Row.parse(first.row).pool == HALF else None
+        pretrained(Pool.of(spaces, half, course.many), course, members, study.effort, study.encoders)
+    return f"pre-training {course.name} {course.kind}"
+
+
+def finish(study: Study, units: Sequence[Unit]) -> str:
+    """Measure the runs of a row and write their parts, each whole or not at all."""
+    first = units[0]
+    if teaches(study.seen(first), Row.parse(first.row)):
+        space = _space(study.data / first.space, first.by_group)
+        measure = judged_across if first.across else judged
+        rows = list(measure(space, first.row, [u.run for u in units], study.effort, _encoders(study, units)))
+        study.part(first).parent.mkdir(parents=True, exist_ok=True)
+        for unit in units:
+            write_whole(study.part(unit), json.dumps([row for row in rows if row["run"] == unit.run]))
+    return first.file.removesuffix(f"-{first.run}.json")
+
+
+def _encoders(study: Study, units: Sequence[Unit]) -> dict[int, GraphEncoder]:
+    row = Row.parse(units[0].row)
+    if not row.learned:
+        return {}
+    return {u.run: encoder_of(row, study.effort, seed_of(u.run)[0], study.encoder(u)) for u in units}
+
+
+def each(work: Callable[[Sequence[Unit]], str], lots: list[list[Unit]], workers: int) -> Iterator[str]:
+    """Do some work for every lot, in one thread: two processes share cores better than two times two threads."""
+    if min(workers, len(lots)) <= 1:
         with one_thread():
-            yield from map(work, units)
+            yield from map(work, lots)
         return
     with one_thread(), ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(work, unit) for unit in units]):
+        for future in as_completed([pool.submit(work, lot) for lot in lots]):
             yield future.result()
 
 

@@ -16,8 +16,8 @@ from metalcx.encoders._finetune import Ranker as Ranker
 from metalcx.encoders._finetune import finetune as finetune
 from metalcx.encoders._flow import FlowSurrogate as FlowSurrogate
 from metalcx.encoders._flow import words_of as words_of
-from metalcx.encoders._pretrain import PretrainConfig as PretrainConfig
 from metalcx.encoders._pretrain import pretrain as pretrain
+from metalcx.encoders._pretrain_config import PretrainConfig as PretrainConfig
 from metalcx.encoders._ranking import standard_ranks as standard_ranks
 from metalcx.encoders.proxies import Network as Network
 from metalcx.encoders.proxies import fisher as fisher

@@ -14,6 +14,9 @@ import numpy.typing as npt
 from metalcx.errors import DataError
 from metalcx.graphs import describe
 
+#: What belongs to a node whatever else is in the batch, so that what is known goes on being known.
+OF_NODES = ("words", "features", "generation")
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
@@ -73,6 +76,23 @@ class GraphBatch:
         edges = np.fromiter(ends, np.int64, count=2 * int(edge_offsets[-1])).reshape(-1, 2).T
         return cls(nodes, offsets, edges + np.repeat(offsets[:-1], np.diff(edge_offsets)), edge_offsets)
 
+    @classmethod
+    def joined(cls, batches: Sequence[GraphBatch]) -> GraphBatch:
+        """One batch of several, in their order."""
+        sizes = np.array([(len(b.nodes), b.edges.shape[1]) for b in batches]).reshape(-1, 2)
+        nodes, edges = np.cumsum(sizes, axis=0).T - sizes.T
+        parts = list(zip(batches, nodes, edges, strict=True))
+        whole = cls(
+            np.concatenate([np.empty(0, dtype=object), *(b.nodes for b in batches)]),
+            np.concatenate([[0], *(b.offsets[1:] + n for b, n, _ in parts)]).astype(np.int64),
+            np.concatenate([np.zeros((2, 0), np.int64), *(b.edges + n for b, n, _ in parts)], axis=1),
+            np.concatenate([[0], *(b.edge_offsets[1:] + e for b, _, e in parts)]).astype(np.int64),
+        )
+        for name in OF_NODES:
+            if batches and all(name in b.__dict__ for b in batches):
+                whole.__dict__[name] = np.concatenate([b.__dict__[name] for b in batches])
+        return whole
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -85,12 +105,11 @@ class GraphBatch:
         picked = np.asarray(index, dtype=np.int64)
         start, size = self.offsets[picked], np.diff(self.offsets)[picked]
         n_edges = np.diff(self.edge_offsets)[picked]
-        rows = _ranges(start, size)
+        rows = ranges(start, size)
         offsets = _offsets(size)
-        edges = self.edges[:, _ranges(self.edge_offsets[picked], n_edges)] + np.repeat(offsets[:-1] - start, n_edges)
+        edges = self.edges[:, ranges(self.edge_offsets[picked], n_edges)] + np.repeat(offsets[:-1] - start, n_edges)
         taken = GraphBatch(self.nodes[rows], offsets, edges, _offsets(n_edges))
-        # Of a node's own, known already.
-        for name in ("words", "features", "generation"):
+        for name in OF_NODES:
             if name in self.__dict__:
                 taken.__dict__[name] = self.__dict__[name][rows]
         return taken
@@ -126,7 +145,7 @@ class GraphBatch:
         front, level = np.flatnonzero(waiting == 0), 0
         while len(front):
             generation[front] = level
-            reached = after[_ranges(start[front], start[front + 1] - start[front])]
+            reached = after[ranges(start[front], start[front + 1] - start[front])]
             np.subtract.at(waiting, reached, 1)
             front, level = np.unique(reached[waiting[reached] == 0]), level + 1
         if (generation < 0).any():
@@ -169,7 +188,7 @@ def _starts(sorted_by: IntArray, n: int) -> IntArray:
     return np.concatenate([[0], np.cumsum(np.bincount(sorted_by, minlength=n))])
 
 
-def _ranges(start: IntArray, size: IntArray) -> IntArray:
+def ranges(start: IntArray, size: IntArray) -> IntArray:
     """Every range start..start+size, one after another."""
     before = np.cumsum(size) - size
     return np.arange(size.sum()) + np.repeat(start - before, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from metalcx.encoders._batch import FloatArray, Graph, GraphBatch, as_batch
-from metalcx.encoders._layers import FlowLayer, GatedLayer, GINLayer, mean_pool, undirected
+from metalcx.encoders._inputs import Inputs, inputs_of
+from metalcx.encoders._layers import FlowLayer, GatedLayer, GINLayer, summed
 from metalcx.errors import DataError, ModelError, name_some
 from metalcx.graphs import FEATURES
 
@@ -74,6 +75,9 @@ class GraphEncoder(nn.Module):
         config: Kind and sizes.
     """
 
+    #: Whether it walks along the edges, level by level.
+    walks: ClassVar[bool] = False
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config
@@ -84,11 +88,12 @@ class GraphEncoder(nn.Module):
         """Numbers a graph."""
         return self.config.hidden
 
-    def forward(self, batch: GraphBatch) -> Tensor:
+    def forward(self, graphs: GraphBatch | Inputs) -> Tensor:
         """Embeddings as the training sees them, shape (graphs, width): the mean over each graph's nodes."""
-        return mean_pool(self.nodes(torch.from_numpy(batch.features), batch), batch)
+        inputs = inputs_of(graphs, self.walks) if isinstance(graphs, GraphBatch) else graphs
+        return summed(self.nodes(inputs), inputs.graph, len(inputs.size)) / inputs.size[:, None]
 
-    def nodes(self, x: Tensor, batch: GraphBatch) -> Tensor:
+    def nodes(self, inputs: Inputs) -> Tensor:
         """Values of all nodes, shape (N, width), from their descriptions."""
         raise NotImplementedError
 
@@ -98,7 +103,7 @@ class GraphEncoder(nn.Module):
         found = [np.zeros((0, self.width), np.float32)]
         with torch.inference_mode():
             self.eval()
-            found += [self(batch.take(part)).numpy() for part in _chunks(batch)]
+            found += [self(batch.take(part)).numpy() for part in chunks(batch)]
             self.train(training)
         return np.concatenate(found)
 
@@ -110,7 +115,7 @@ class GraphEncoder(nn.Module):
 
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """All weights."""
-        return {name: value.detach().numpy() for name, value in self.state_dict().items()}
+        return {name: value.detach().cpu().numpy() for name, value in self.state_dict().items()}
 
     @staticmethod
     def build(config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> GraphEncoder:
@@ -143,11 +148,11 @@ class GIN(GraphEncoder):
         """Numbers a graph."""
         return self.config.hidden * self.config.layers
 
-    def nodes(self, x: Tensor, batch: GraphBatch) -> Tensor:
+    def nodes(self, inputs: Inputs) -> Tensor:
         """Values of all nodes, shape (N, width)."""
-        edges, found = undirected(batch), []
+        x, found = inputs.x, []
         for layer in self.layers:
-            x = self.dropout(torch.relu(layer(x, edges)))
+            x = self.dropout(torch.relu(layer(x, inputs.edges)))
             found.append(x)
         return torch.cat(found, dim=1)
 
@@ -160,12 +165,11 @@ class GatedGCN(GraphEncoder):
         self.first = nn.Linear(len(FEATURES), config.hidden)
         self.layers = nn.ModuleList(GatedLayer(config.hidden) for _ in range(config.layers))
 
-    def nodes(self, x: Tensor, batch: GraphBatch) -> Tensor:
+    def nodes(self, inputs: Inputs) -> Tensor:
         """Values of all nodes, shape (N, width)."""
-        edges = undirected(batch)
-        x = first = self.first(x)
+        x = first = self.first(inputs.x)
         for layer in self.layers:
-            x = self.dropout(torch.relu(0.2 * first + 0.8 * layer(x, edges)))
+            x = self.dropout(torch.relu(0.2 * first + 0.8 * layer(x, inputs.edges)))
         return x
 
 
@@ -175,17 +179,18 @@ class FlowEncoder(GraphEncoder):
     As many steps as the graph is deep, in which a batch is walked generation by generation: the slow yardstick.
     """
 
+    walks = True
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__(config)
         self.first = nn.Linear(len(FEATURES), config.hidden)
         self.layers = nn.ModuleList(FlowLayer(config.hidden) for _ in range(config.layers))
 
-    def nodes(self, x: Tensor, batch: GraphBatch) -> Tensor:
+    def nodes(self, inputs: Inputs) -> Tensor:
         """Values of all nodes, shape (N, width)."""
-        there, back = batch.levels(), batch.levels(backward=True)
-        x = self.first(x)
+        x = self.first(inputs.x)
         for layer in self.layers:
-            x = self.dropout(layer(x, there, back))
+            x = self.dropout(layer(x, inputs.there, inputs.back))
         return x
 
 
@@ -199,7 +204,7 @@ def new_encoder(config: EncoderConfig, seed: int = 0) -> GraphEncoder:
         return KINDS[config.kind](config)
 
 
-def _chunks(batch: GraphBatch) -> list[npt.NDArray[np.int64]]:
+def chunks(batch: GraphBatch) -> list[npt.NDArray[np.int64]]:
     """Numbers of graphs, side by side, of about `CHUNK` nodes together."""
     cuts = np.flatnonzero(np.diff(batch.offsets[1:] // CHUNK)) + 1
     return [part for part in np.split(np.arange(len(batch)), cuts) if len(part)]

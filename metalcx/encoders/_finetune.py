@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from metalcx.encoders._batch import Graph, GraphBatch, as_batch
+from metalcx.encoders._batch import FloatArray, Graph, GraphBatch, as_batch
 from metalcx.encoders._encoder import GraphEncoder
+from metalcx.encoders._inputs import Inputs
 from metalcx.encoders._layers import mlp
 from metalcx.encoders._pretrain import Progress
-from metalcx.encoders._ranking import drawn_pairs, hinge
-from metalcx.errors import DataError, ModelError
+from metalcx.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Labelled(NamedTuple):
     values: npt.ArrayLike
     extra: npt.ArrayLike | None = None
 
-    def checked(self, what: str) -> tuple[GraphBatch, npt.NDArray[np.float64], Tensor]:
+    def checked(self, what: str) -> tuple[GraphBatch, npt.NDArray[np.float64], FloatArray]:
         """Batch, values, and further columns.
 
         Raises:
@@ -78,8 +78,8 @@ class Labelled(NamedTuple):
         return batch, values, columns(self.extra, len(batch), what)
 
 
-def columns(extra: npt.ArrayLike | None, n: int, what: str) -> Tensor:
-    """Further columns of n graphs, float32, shape (n, q).
+def columns(extra: npt.ArrayLike | None, n: int, what: str) -> FloatArray:
+    """Further columns of n graphs, shape (n, q).
 
     Raises:
         DataError: If they have another shape, or a number is not finite.
@@ -89,10 +89,10 @@ def columns(extra: npt.ArrayLike | None, n: int, what: str) -> Tensor:
         raise DataError(f"{what}: further columns of shape {table.shape} for {n} graphs; give a row for each")
     if not np.isfinite(table).all():
         raise DataError(f"{what}: further columns hold numbers that are not finite; fill them in first")
-    return torch.from_numpy(table.astype(np.float32))
+    return table.astype(np.float32)
 
 
-class Ranker:
+class Ranker(nn.Module):
     """Scores graphs: the higher, the better. Only their order means something.
 
     Args:
@@ -102,8 +102,19 @@ class Ranker:
     """
 
     def __init__(self, encoder: GraphEncoder, head: nn.Module, extra: int = 0) -> None:
-        self.module = nn.ModuleList([encoder, head]).eval()
+        super().__init__()
         self.encoder, self.head, self.extra = encoder, head, extra
+
+    @classmethod
+    def fresh(cls, encoder: GraphEncoder, config: FinetuneConfig, extra: int = 0) -> Ranker:
+        """A copy of the encoder with a new head on it, of the configuration's seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            return cls(copy.deepcopy(encoder), mlp(encoder.width + extra, config.hidden, 1), extra).eval()
+
+    def forward(self, graphs: GraphBatch | Inputs, extra: Tensor) -> Tensor:
+        """Scores as the training sees them, shape (graphs,), with further columns of shape (graphs, q)."""
+        return torch.as_tensor(self.head(torch.cat([self.encoder(graphs), extra], 1))[:, 0])
 
     def score(
         self, graphs: Sequence[Graph] | GraphBatch, extra: npt.ArrayLike | None = None
@@ -117,12 +128,13 @@ class Ranker:
         Raises:
             DataError: If there are other columns, or a number is not finite.
         """
+        batch = as_batch(graphs)
+        table = columns(extra, len(batch), "scoring")
+        if table.shape[1] != self.extra:
+            raise DataError(f"scoring: {table.shape[1]} further columns; the ranker was trained with {self.extra}")
         with torch.inference_mode():
-            embedding = torch.from_numpy(self.encoder.encode(graphs))
-            table = columns(extra, len(embedding), "scoring")
-            if table.shape[1] != self.extra:
-                raise DataError(f"scoring: {table.shape[1]} further columns; the ranker was trained with {self.extra}")
-            return np.asarray(self.head(torch.cat([embedding, table], 1))[:, 0].double().numpy())
+            embedding = torch.from_numpy(self.encoder.encode(batch))
+            return np.asarray(self.head(torch.cat([embedding, torch.from_numpy(table)], 1))[:, 0].double().numpy())
 
 
 def finetune(
@@ -149,75 +161,17 @@ def finetune(
         DataError: If values are missing or not finite, or fewer than two graphs are labelled.
         ModelError: If the loss stops being a number.
     """
+    from metalcx.encoders._finetune_many import Job, Lesson, finetune_many
+
     config = config or FinetuneConfig()
-    batch, values, extra = train.checked("training")
-    judged = valid.checked("validation") if valid is not None else None
-    if len(batch) < 2:
-        raise DataError(f"{len(batch)} labelled graphs can be put in no order; give at least 2")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        q = extra.shape[1]
-        ranker = fresh_ranker(encoder, config, q)
-        optimiser = torch.optim.AdamW(ranker.module.parameters(), lr=config.rate, weight_decay=config.weight_decay)
-        random, best, kept = np.random.default_rng(config.seed), -np.inf, None
-        for epoch in range(config.epochs):
-            _epoch(ranker, optimiser, (batch, values, extra), config, random)
-            tau = kendall(ranker.score(judged[0], judged[2]), judged[1]) if judged is not None else 0.0
-            if judged is not None and tau > best:
-                best, kept = tau, copy.deepcopy(ranker.module.state_dict())
-            if progress is not None:
-                progress(epoch + 1, config.epochs, f"fine-tuning, Kendall tau {tau:.4f}")
-    if kept is not None:
-        ranker.module.load_state_dict(kept)
-    return ranker
-
-
-def fresh_ranker(encoder: GraphEncoder, config: FinetuneConfig, extra: int = 0) -> Ranker:
-    """A copy of the encoder with a new head on it, drawn from torch's generator as it stands."""
-    return Ranker(copy.deepcopy(encoder), mlp(encoder.width + extra, config.hidden, 1), extra)
-
-
-def _epoch(
-    ranker: Ranker,
-    optimiser: torch.optim.Optimizer,
-    known: tuple[GraphBatch, npt.NDArray[np.float64], Tensor],
-    config: FinetuneConfig,
-    random: np.random.Generator,
-) -> None:
-    batch, values, extra = known
-    order = random.permutation(len(batch))
-    ranker.module.train()
-    for part in np.array_split(order, max(1, round(len(order) / config.batch))):
-        beside = extra[torch.from_numpy(part)]
-        ranking_step(ranker, optimiser, (batch.take(part), values[part], beside), config, random)
-    ranker.module.eval()
-
-
-def ranking_step(
-    ranker: Ranker,
-    optimiser: torch.optim.Optimizer,
-    known: tuple[GraphBatch, npt.NDArray[np.float64], Tensor],
-    config: FinetuneConfig,
-    random: np.random.Generator,
-) -> None:
-    """One step on all pairs of some graphs, given with their values and further columns.
-
-    Raises:
-        ModelError: If the loss is no number.
-    """
-    batch, values, extra = known
-    scores = ranker.head(torch.cat([ranker.encoder(batch), extra], 1))[:, 0]
-    loss = hinge(scores, drawn_pairs(values, len(values) ** 2, random), config.margin)
-    if not torch.isfinite(loss):
-        raise ModelError(f"the loss of fine-tuning is {float(loss.detach())}; lower the rate")
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
-
-
-def kendall(scores: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> float:
-    """Kendall's tau-b; -1 where it is not defined, as all are alike."""
-    from scipy.stats import kendalltau
-
-    tau = float(kendalltau(scores, values).statistic)
-    return tau if np.isfinite(tau) else -1.0
+    parts = [train.checked("training"), *([valid.checked("validation")] if valid is not None else [])]
+    n, q = len(parts[0][0]), parts[0][2].shape[1]
+    if n < 2:
+        raise DataError(f"{n} labelled graphs can be put in no order; give at least 2")
+    if valid is not None and parts[1][2].shape[1] != q:
+        raise DataError(f"validation: {parts[1][2].shape[1]} further columns; training has {q}")
+    batch = GraphBatch.joined([part[0] for part in parts])
+    judged = Lesson(np.arange(n, len(batch)), parts[1][1]) if valid is not None else None
+    job = Job(Ranker.fresh(encoder, config, q), (Lesson(np.arange(n), parts[0][1]),), judged, config.seed)
+    extra = np.concatenate([part[2] for part in parts])
+    return finetune_many(batch, [job], config, extra=extra, progress=progress)[0]

@@ -9,8 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from metalcx.encoders._batch import GraphBatch, Level
-
 
 class Edges(NamedTuple):
     """Directed edges: messages go from `source` to `target`, node numbers of shape (E,)."""
@@ -19,10 +17,18 @@ class Edges(NamedTuple):
     target: Tensor
 
 
-def undirected(batch: GraphBatch) -> Edges:
-    """Every edge of the batch in both directions."""
-    source, target = (torch.from_numpy(ends.copy()) for ends in batch.edges)
-    return Edges(torch.cat([source, target]), torch.cat([target, source]))
+class Wave(NamedTuple):
+    """What is walked at once: nodes that read from earlier ones only, and what each reads.
+
+    Attributes:
+        nodes: Which, shape (m,).
+        sources: Whom they read, shape (e,).
+        place: For each of these, who reads it, a place in `nodes`, shape (e,).
+    """
+
+    nodes: Tensor
+    sources: Tensor
+    place: Tensor
 
 
 def summed(values: Tensor, place: Tensor, n: int) -> Tensor:
@@ -33,13 +39,7 @@ def summed(values: Tensor, place: Tensor, n: int) -> Tensor:
         place: Where each row goes, shape (rows,), in 0..n-1.
         n: How many places there are.
     """
-    return values.new_zeros(n, values.shape[1]).index_add(0, place, values)
-
-
-def mean_pool(values: Tensor, batch: GraphBatch) -> Tensor:
-    """Mean over the nodes of each graph, shape (graphs, width)."""
-    sizes = torch.from_numpy(batch.offsets[1:] - batch.offsets[:-1]).to(values.dtype)
-    return summed(values, torch.from_numpy(batch.graph), len(batch)) / sizes[:, None]
+    return values.new_zeros(n, values.shape[1]).scatter_add(0, place[:, None].expand_as(values), values)
 
 
 class GINLayer(nn.Module):
@@ -79,6 +79,26 @@ class GatedLayer(nn.Module):
         return self.own(x) + summed(gate * value, edges.target, len(x))
 
 
+class Cell(nn.Module):
+    """A gated recurrent unit; torch's own cannot be stacked.
+
+    Args:
+        width: Width of what it reads and of what it keeps.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.read = nn.Linear(width, 3 * width)
+        self.keep = nn.Linear(width, 3 * width)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        """What it keeps then, shape (n, width), having read x of that shape and kept h."""
+        reset, update, new = self.read(x).chunk(3, dim=1)
+        reset_h, update_h, new_h = self.keep(h).chunk(3, dim=1)
+        new = torch.tanh(new + torch.sigmoid(reset + reset_h) * new_h)
+        return torch.lerp(new, h, torch.sigmoid(update + update_h))
+
+
 class FlowLayer(nn.Module):
     """Once along all edges, generation after generation, and once back: h_v <- GRU(x_v, sum of h over what it reads).
 
@@ -91,24 +111,22 @@ class FlowLayer(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.there = nn.GRUCell(width, width)
-        self.back = nn.GRUCell(width, width)
+        self.there = Cell(width)
+        self.back = Cell(width)
 
-    def forward(self, x: Tensor, there: Sequence[Level], back: Sequence[Level]) -> Tensor:
+    def forward(self, x: Tensor, there: Sequence[Wave], back: Sequence[Wave]) -> Tensor:
         """New values of all nodes, shape (N, width)."""
         return _walk(self.back, _walk(self.there, x, there), back)
 
 
-def _walk(cell: nn.GRUCell, x: Tensor, levels: Sequence[Level]) -> Tensor:
+def _walk(cell: Cell, x: Tensor, levels: Sequence[Wave]) -> Tensor:
     """Every node reads nothing first; those that read something are then written over, level by level."""
     h = cell(x, torch.zeros_like(x))
-    for level in levels:
-        nodes, sources = torch.from_numpy(level.nodes), torch.from_numpy(level.sources)
-        sizes = torch.from_numpy(level.start).diff(append=torch.tensor([len(sources)]))
-        place = torch.repeat_interleave(torch.arange(len(nodes)), sizes)
+    for nodes, sources, place in levels:
         new = cell(x[nodes], summed(h[sources], place, len(nodes)))
-        # In place a gradient would not find what it needs.
-        h = h.index_copy(0, nodes, new) if h.requires_grad else h.index_copy_(0, nodes, new)
+        index = nodes[:, None].expand_as(new)
+        # In place a gradient would not find what it needs, and neither would a stack.
+        h = h.scatter_(0, index, new) if torch.is_inference_mode_enabled() else h.scatter(0, index, new)
     return h
 
 

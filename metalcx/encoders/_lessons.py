@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from metalcx.encoders._batch import GraphBatch
 from metalcx.encoders._flow import FlowSurrogate
+from metalcx.encoders._pretrain_config import PretrainConfig
 from metalcx.errors import DataError
 
 
@@ -34,10 +36,25 @@ class Lessons:
     def __len__(self) -> int:
         return len(self.batch)
 
-    def take(self, index: npt.NDArray[np.int64]) -> Lessons:
-        """Those of some graphs."""
-        targets = self.targets[torch.from_numpy(index)]
-        return Lessons(self.batch.take(index), targets, self.ranks[index], self.group[index])
+    @classmethod
+    def of(
+        cls,
+        batch: GraphBatch,
+        configs: Sequence[PretrainConfig],
+        proxy: npt.ArrayLike | None,
+        group: npt.ArrayLike | None,
+    ) -> Lessons:
+        """What trainings of these settings need to know of some graphs.
+
+        Raises:
+            DataError: If a proxy is missing or has another shape, or a surrogate is not finite.
+        """
+        config, tasks, n = configs[0], {own.task for own in configs}, len(batch)
+        ranks = np.full((n, 1), np.nan) if tasks == {"flow"} else _ranks(tasks, n, proxy)
+        groups = np.broadcast_to(np.asarray(0 if group is None else group, dtype=np.int64), n)
+        if tasks == {"proxy"}:
+            return cls(batch, torch.zeros(n, config.surrogate.k), ranks, groups)
+        return cls(batch, told(config.surrogate, batch, config.standardise), ranks, groups)
 
     def digest(self) -> str:
         """A fingerprint of everything here."""
@@ -46,6 +63,16 @@ class Lessons:
         for array in (*graphs, self.targets.numpy(), self.ranks, self.group):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def _ranks(tasks: set[str], n: int, proxy: npt.ArrayLike | None) -> npt.NDArray[np.float64]:
+    """The proxies, shape (graphs, p)."""
+    if proxy is None:
+        raise DataError(f"pre-training {min(tasks - {'flow'})!r} ranks by a proxy; give one, or choose flow")
+    values = np.asarray(proxy, dtype=np.float64)
+    if values.shape[:1] != (n,) or values.ndim > 2 or not values.size:
+        raise DataError(f"the proxy has shape {values.shape}; it needs one number, or row, for each of {n} graphs")
+    return values.reshape(n, -1)
 
 
 def told(surrogate: FlowSurrogate, batch: GraphBatch, standardise: bool) -> Tensor:

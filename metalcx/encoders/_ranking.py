@@ -8,42 +8,49 @@ import torch
 from torch import Tensor
 
 
-def drawn_pairs(
-    values: npt.NDArray[np.float64],
-    most: int,
-    random: np.random.Generator,
-    group: npt.NDArray[np.int64] | None = None,
-) -> npt.NDArray[np.int64]:
-    """Pairs (better, worse) of places in `values`, shape (2, pairs): all there are, or `most` drawn from them.
+def pairs_among(n: int, most: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Pairs of places among n, shape (2, pairs): all there are, or `most` drawn from them.
 
     Args:
-        values: Higher is better, shape (n,). Of equal values neither is; NaN is in no pair.
+        n: Places.
         most: How many pairs at most.
         random: Of the draw.
-        group: Shape (n,); two of different groups cannot be compared and are in no pair.
     """
-    n = len(values)
     if n * (n - 1) // 2 <= most:
-        first, second = np.triu_indices(n, 1)
-    else:
-        first, second = random.integers(0, n, (2, most))
-    gap = values[first] - values[second]
-    better, worse = np.where(gap > 0, first, second), np.where(gap > 0, second, first)
-    alike = True if group is None else group[first] == group[second]
-    return np.stack([better, worse])[:, (np.abs(gap) > 0) & alike]
+        return np.stack(np.triu_indices(n, 1))
+    return random.integers(0, n, (2, most))
 
 
-def hinge(scores: Tensor, pairs: npt.NDArray[np.int64], margin: float) -> Tensor:
+def hinge(scores: Tensor, values: Tensor, pairs: Tensor, margin: float) -> Tensor:
     """Mean over pairs of what is missing to the margin: max(0, margin - (score of the better - of the worse)).
 
     Args:
-        scores: Shape (n,).
-        pairs: Shape (2, pairs); without any the loss is 0.
+        scores: Shape (..., n).
+        values: Higher is better, shape (..., n). Of equal values neither is; NaN is in no pair.
+        pairs: Shape (..., 2, p); of two places that are the same, neither is better.
         margin: By how much the better should be ahead.
+
+    Returns:
+        Shape (...); 0 where there is no pair of a better and a worse.
     """
-    better, worse = torch.from_numpy(pairs)
-    missing = torch.relu(margin - (scores[better] - scores[worse]))
-    return missing.mean() if len(better) else 0.0 * scores.sum()
+    gap, lead = (of.gather(-1, pairs[..., 0, :]) - of.gather(-1, pairs[..., 1, :]) for of in (values, scores))
+    unequal = gap.abs() > 0
+    missing = torch.relu(margin - torch.where(gap > 0, lead, -lead))
+    # Of a score that is of no use, not even a gradient that is none.
+    return torch.where(unequal, missing, 0.0).sum(-1) / unequal.sum(-1).clamp(min=1)
+
+
+def kendall(scores: Tensor, values: Tensor) -> Tensor:
+    """Kendall's tau-b; -1 where it is not defined, as all are alike.
+
+    Args:
+        scores: Shape (..., n).
+        values: Shape (..., n).
+    """
+    signs = [(of[..., :, None] - of[..., None, :]).sign() for of in (scores.double(), values.double())]
+    both, *own = ((a * b).sum((-2, -1)) for a, b in (signs, (signs[0],) * 2, (signs[1],) * 2))
+    spread = (own[0] * own[1]).sqrt()
+    return torch.where(spread > 0, both / spread.clamp(min=1), -1.0)
 
 
 def standard_ranks(values: npt.ArrayLike) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ from metalcx import hub
 from metalcx.bench import METHODS, run_encoder, time_encoders
 from metalcx.bench._encoder_pools import Pool, seen
 from metalcx.bench._encoder_spaces import read_space, split
-from metalcx.encoders import _pretrain
+from metalcx.encoders._pretraining import Training
 from metalcx.errors import DataError
 
 from .made_spaces import QUICK
@@ -52,8 +52,8 @@ TIMES = ("seconds", "cpu")
 
 
 def test_one_encoder_serves_all_permutations_and_both_splits(data, tmp_path, monkeypatch):
-    epochs, real = [], _pretrain._epoch
-    monkeypatch.setattr(_pretrain, "_epoch", lambda *given: epochs.append(1) or real(*given))
+    epochs, real = [], Training.epoch
+    monkeypatch.setattr(Training, "epoch", lambda self, number: epochs.extend(self.configs) or real(self, number))
     options = {"spaces": ["nas-bench-graph"], "methods": ["gin/flow"], "effort": QUICK}
     run_encoder(data, tmp_path, runs=4, **options)
     assert len(epochs) == 3 * QUICK.pretrain.epochs, "three seeds; the fourth run has the first of them"

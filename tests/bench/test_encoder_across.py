@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 from metalcx.bench import run_encoder
-from metalcx.bench._encoder_across import FEW, _cases, judged_across
-from metalcx.bench._encoder_measures import measures
-from metalcx.bench._encoder_sources import new_ranker, taught
+from metalcx.bench._encoder_across import FEW, _targets, judged_across
 from metalcx.bench._encoder_spaces import read_space
 from metalcx.encoders import EncoderConfig, new_encoder
 
@@ -19,44 +17,24 @@ from .made_spaces import QUICK
 
 def test_sources_are_of_other_families(data):
     space = read_space(data / "nas-bench-graph")
-    cases = list(_cases(space, 60, 0, 0))
-    assert [(case.target.name, len(case.drawn)) for case in cases] == [
-        (name, n) for name, others in (("cora", 3), ("photo", 2), ("computers", 2), ("arxiv", 3)) for n in (0, others)
-    ]
-    assert {table.name for table, _ in cases[3].drawn} == {"cora", "arxiv"}, "computers is of photo's family"
-    assert all(len(set(places.tolist())) == 60 for case in cases for _, places in case.drawn)
-    parts = cases[0].parts
+    targets = list(_targets(space, [0, 4], 60))
+    named = [(target.case.run, target.case.table.name, len(target.others)) for target in targets]
+    assert named == [(run, *of) for run in (0, 4) for of in (("cora", 3), ("photo", 2), ("computers", 2), ("arxiv", 3))]
+    assert {table.name for table in targets[1].whole} == {"cora", "arxiv"}, "computers is of photo's family"
+    assert all(len(set(lesson.graphs.tolist())) == 60 for target in targets for lesson in target.others)
+    parts = targets[0].case.parts
     assert not set(parts.test) & {*parts.train, *parts.valid}
     assert len(parts.train) == max(FEW)
-
-
-def test_no_two_datasets_are_compared(data):
-    """The worse half got much higher values on its dataset: who compared across them would rank it first."""
-    space = read_space(data / "nas-bench-graph")
-    worth = space.tables[0].values
-    low, high = np.array_split(np.argsort(worth), 2)
-    lessons = [(space.batch.take(low), worth[low] + 1000), (space.batch.take(high), worth[high])]
-    config = replace(QUICK.finetune, epochs=12)
-    fresh = new_ranker(new_encoder(EncoderConfig("gin", 16)), config)
-    before = fresh.score(space.batch)
-    learned = taught(fresh, lessons, config)
-    assert measures(learned.score(space.batch), worth)["tau"] > 0.5
-    np.testing.assert_array_equal(fresh.score(space.batch), before)
-    # Nothing that is learned on nonsense is kept, if what one began with was better.
-    valid = (space.batch, worth)
-    nonsense = [(space.batch, -worth)]
-    np.testing.assert_allclose(taught(learned, nonsense, config, valid).score(space.batch), learned.score(space.batch))
 
 
 def test_other_datasets_help_where_labels_are_few(data):
     space = read_space(data / "nas-bench-graph")
     space = replace(space, tables=(space.tables[0], space.tables[3]))
-    x = np.zeros((len(space.batch), 0))
-    looked_up = list(judged_across(space, "lookup", 0, QUICK, x))
+    looked_up = list(judged_across(space, "lookup", [0], QUICK, {}))
     assert [(row["table"], row["labels"]) for row in looked_up] == [(t, k) for t in ("cora", "arxiv") for k in FEW]
     assert all(row["transfer"] and row["tau"] > 0.8 for row in looked_up)
-    rows = list(judged_across(space, "gin/none", 0, QUICK, new_encoder(EncoderConfig("gin", 16))))
-    assert [(r["transfer"], r["labels"]) for r in rows[:5]] == [
+    rows = list(judged_across(space, "gin/none", [0], QUICK, {0: new_encoder(EncoderConfig("gin", 16))}))
+    assert [(r["transfer"], r["labels"]) for r in rows if r["table"] == "cora"] == [
         (False, 20),
         (False, 78),
         (True, 0),

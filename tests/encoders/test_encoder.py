@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metalcx.encoders import CountTable, Encoder, EncoderConfig, GraphBatch, new_encoder
-from metalcx.encoders._layers import GatedLayer, GINLayer, undirected
+from metalcx.encoders._inputs import inputs_of
+from metalcx.encoders._layers import GatedLayer, GINLayer
 from metalcx.errors import DataError, ModelError
 from metalcx.graphs import FEATURES, ArchGraph
 
@@ -141,7 +142,7 @@ def test_counts_are_counts():
 def test_layers_are_those_of_torch_geometric():
     """The same weights in both give the same numbers, also where edges are doubled and nodes are alone."""
     nn = pytest.importorskip("torch_geometric.nn")
-    edges = undirected(GraphBatch.from_graphs(SOME))
+    edges = inputs_of(GraphBatch.from_graphs(SOME), False).edges
     pairs = torch.stack(edges)
     x = torch.randn(len(GraphBatch.from_graphs(SOME).nodes), 16, generator=torch.Generator().manual_seed(0))
     gin = GINLayer(16, 8)

@@ -14,13 +14,16 @@ from scipy.stats import kendalltau
 from metalcx.encoders import (
     EncoderConfig,
     FinetuneConfig,
+    GraphBatch,
     Labelled,
     PretrainConfig,
+    Ranker,
     finetune,
     new_encoder,
     pretrain,
     standard_ranks,
 )
+from metalcx.encoders._finetune_many import Job, Lesson, finetune_many, scores_of_all
 from metalcx.errors import DataError, ModelError
 
 from .made_graphs import CELL_OPS, CUT_OFF, random_cells
@@ -126,7 +129,7 @@ def test_further_columns_fit_or_are_refused():
         finetune(ENCODER, two._replace(extra=np.zeros(40)))
     with pytest.raises(DataError, match="training: further columns hold numbers that are not finite"):
         finetune(ENCODER, two._replace(extra=np.full((40, 1), np.inf)))
-    with pytest.raises(DataError, match="scoring: 0 further columns; the ranker was trained with 2"):
+    with pytest.raises(DataError, match="validation: 0 further columns; training has 2"):
         finetune(ENCODER, two, Labelled(VALID, worth(VALID)), QUICK)
 
 
@@ -141,3 +144,53 @@ def test_standard_ranks_keep_the_order_and_nothing_else(values):
     if len(set(known.tolist())) > 1:
         np.testing.assert_allclose([own.mean(), own.std()], [0, 1], atol=1e-6)
     np.testing.assert_array_equal(standard_ranks(np.column_stack([array, array]))[:, 1:], ranks)
+
+
+@pytest.mark.parametrize("kind", ["gin", "gated-gcn", "flow"])
+def test_several_at_once_learn_what_each_learns_alone(kind):
+    """Without dropout, whose draws differ: other labels, other seeds, other encoders to begin with."""
+    batch = GraphBatch.from_graphs(CELLS)
+    config, values = replace(QUICK, epochs=4), worth(CELLS)
+    encoders = [new_encoder(EncoderConfig(kind, hidden=8, layers=2, dropout=0.0), seed) for seed in (1, 2)]
+    parts = (np.arange(40), np.arange(40, 60)), (np.arange(50, 90), np.arange(10, 30))
+    jobs, alone = [], []
+    for seed, (encoder, (train, valid)) in enumerate(zip(encoders, parts, strict=True)):
+        own = replace(config, seed=seed)
+        lessons = [Lesson(part, values[part]) for part in (train, valid)]
+        jobs.append(Job(Ranker.fresh(encoder, own), (lessons[0],), lessons[1], seed))
+        told = [Labelled(batch.take(part), values[part]) for part in (train, valid)]
+        alone.append(finetune(encoder, *told, own).score(batch))
+    rankers = finetune_many(batch, jobs, config)
+    for ranker, expected in zip(rankers, alone, strict=True):
+        np.testing.assert_allclose(ranker.score(batch), expected, rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(scores_of_all(rankers, batch), [r.score(batch) for r in rankers], rtol=1e-4, atol=1e-5)
+    assert not np.allclose(*alone, atol=0.01)
+
+
+def test_several_lessons_are_learned_each_within_itself():
+    """Two datasets whose values are worlds apart, but whose orders agree."""
+    batch, values = GraphBatch.from_graphs(CELLS), worth(CELLS)
+    a, b = np.arange(30), np.arange(30, 60)
+    lessons = Lesson(a, values[a]), Lesson(b, values[b] - 1e6)
+    [ranker] = finetune_many(batch, [Job(Ranker.fresh(ENCODER, QUICK), lessons)], QUICK)
+    assert quality(ranker) > 0.7
+
+
+def test_a_ranker_may_stay_as_it_was():
+    batch, values = GraphBatch.from_graphs(CELLS), worth(CELLS)
+    good, there = finetune(ENCODER, LABELS, None, QUICK), np.arange(60, 120)
+    wrong = Lesson(np.arange(40), -values[:40])
+    job = Job(good, (wrong,), Lesson(there, values[there]))
+    [same], [moved] = (finetune_many(batch, [job], replace(QUICK, epochs=2), unmoved=flag) for flag in (True, False))
+    np.testing.assert_array_equal(same.score(TEST), good.score(TEST))
+    assert quality(moved) < quality(good)
+
+
+def test_trainings_that_cannot_go_in_step_are_refused():
+    batch, values = GraphBatch.from_graphs(CELLS), worth(CELLS)
+    start = Ranker.fresh(ENCODER, QUICK)
+    few, many = (Lesson(np.arange(n), values[:n]) for n in (20, 60))
+    with pytest.raises(DataError, match="epochs of different length"):
+        finetune_many(batch, [Job(start, (few,)), Job(start, (many,))], QUICK)
+    with pytest.raises(DataError, match="validations of different size"):
+        finetune_many(batch, [Job(start, (few,), few), Job(start, (few,), many)], QUICK)
