@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metalcx.cli._options import JsonOption
+from metalcx.cli._options import DeviceOption, JsonOption
 from metalcx.cli._output import Progress, print_json, print_table
 
 
@@ -78,7 +78,8 @@ def encoder(
             "--row",
             metavar="NAME",
             help="What to judge, such as gated-gcn/both; with @half behind it pre-trained on half of the graphs, which "
-            "holds those with a label, with @all on those of all spaces; repeat. All without @ by default.",
+            "holds those with a label, with @all on those of all spaces; gated-gcn/many ranked by several proxies, "
+            "gated-gcn+proxies/none reads them; repeat. The protocol's by default.",
         ),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Epochs of pre-training.")] = 200,
@@ -96,6 +97,7 @@ def encoder(
     ] = None,
     runs: Annotated[int, typer.Option("--runs", metavar="N", min=1, max=9, help="Seeds and permutations.")] = 9,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes.")] = 1,
+    device: DeviceOption = "cpu",
     timing: Annotated[
         bool, typer.Option("--timing", help="Time encoders instead, on the first --space, for a later page.")
     ] = False,
@@ -112,7 +114,7 @@ def encoder(
         rows = time_encoders(data / (space or ["nb201-finals"])[0], hidden, out=out)
         columns: tuple[str, ...] = ("encoder", "graphs", "cold", "warm")
     else:
-        effort = Effort(PretrainConfig(epochs=epochs), FinetuneConfig(epochs=tune), hidden)
+        effort = Effort(PretrainConfig(epochs=epochs), FinetuneConfig(epochs=tune), hidden, device=device)
         with Progress("bench encoder") as progress:
             rows = run_encoder(
                 data,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metalcx.cli._options import JsonOption
+from metalcx.cli._options import DeviceOption, JsonOption
 from metalcx.cli._output import Progress, print_json
 
 
@@ -23,7 +23,7 @@ def build(
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", min=1, help="Stacks of runs that train at once, on Ray.")
     ] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu, or cuda; numbers depend on it.")] = "cpu",
+    device: DeviceOption = "cpu",
     task: Annotated[
         list[str] | None, typer.Option("--task", metavar="NAME", help="Build this task only; repeat.")
     ] = None,

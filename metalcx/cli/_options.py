@@ -28,4 +28,5 @@ HorizonOption = Annotated[
     typer.Option("--horizon", metavar="H", help="t at which a run is complete; by default the largest t in the table."),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of whatever is drawn at random.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, or cuda; numbers depend on it.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

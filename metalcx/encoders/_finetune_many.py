@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from metalcx._device import check_device
 from metalcx.encoders._batch import FloatArray, GraphBatch, IntArray
 from metalcx.encoders._encoder import chunks
 from metalcx.encoders._finetune import FinetuneConfig, Ranker
@@ -76,6 +77,7 @@ def finetune_many(
         DataError: If jobs cannot go in step.
         ModelError: If a loss stops being a number.
     """
+    check_device(device)
     training = _Training(graphs, jobs, config, extra, device)
     with seeded(one_seed(*(job.seed for job in jobs)), device):
         if unmoved:
@@ -156,7 +158,8 @@ class _Training:
         pairs = np.broadcast_to(np.stack(np.triu_indices(n, 1)), (len(parts), 2, n * (n - 1) // 2))
         beside = self.extra[torch.from_numpy(np.pad(index, ((0, 0), (0, 1)), constant_values=-1))]
         tensors = beside, torch.from_numpy(values), torch.from_numpy(pairs.copy())
-        return (self.table.take(index), *(tensor.to(self.device) for tensor in tensors))
+        beside, ranked, compared = (tensor.to(self.device) for tensor in tensors)
+        return self.table.take(index), beside, ranked, compared
 
     def _validation(self) -> tuple[Inputs, Tensor, Tensor] | None:
         judged = [job.valid for job in self.jobs if job.valid is not None]
@@ -189,7 +192,7 @@ def scores_of_all(
         extra: Their further columns, shape (graphs, q).
         device: Of torch, where to compute.
     """
-    if rankers[0].encoder.walks:  # faster apart, where levels are written in place
+    if device == "cpu" or rankers[0].encoder.walks:  # one after another stays in the cache, and walks in place
         return np.stack([ranker.score(graphs, extra) for ranker in rankers])
     stack, found = Stack(rankers, device).eval(), [np.zeros((len(rankers), 0))]
     table = torch.zeros(len(graphs), 0) if extra is None else torch.from_numpy(extra)

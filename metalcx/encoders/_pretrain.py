@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from metalcx._checkpoint import Checkpoint, other_training, save_checkpoint
+from metalcx._device import check_device
 from metalcx.encoders._batch import FloatArray, Graph, GraphBatch, as_batch
 from metalcx.encoders._encoder import GraphEncoder
 from metalcx.encoders._lessons import Lessons
@@ -91,6 +92,7 @@ def pretrain_many(
     Returns:
         Losses of each, shape (encoders, epochs, 2).
     """
+    check_device(device)
     config, batch = configs[0], as_batch(graphs)
     if not len(batch):
         raise DataError("there is no graph to pre-train on; give some")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import metalcx as mx
-from metalcx import hub
+from metalcx import graphs, hub
 from metalcx.corpora import open_corpus, write_corpus
 from metalcx.graphs import ArchGraph
 
@@ -76,26 +78,36 @@ def test_an_encoder_learns_from_several_corpora_and_says_so(corpora, good):
 
 
 def test_a_killed_pre_training_is_gone_on_with_on_request(corpora, call, good, monkeypatch):
-    from metalcx.encoders import _pretrain
+    from metalcx.encoders._pretraining import Training
 
     good("pretrain-encoder", "--corpus", "cells", "--out", "whole", "--hidden", 8, "--epochs", 12)
-    real = _pretrain._epoch
+    real = Training.epoch
 
-    def dies(*args):
-        if args[-1] == 11:
+    def dies(training, number):
+        if number == 11:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(training, number)
 
-    monkeypatch.setattr(_pretrain, "_epoch", dies)
+    monkeypatch.setattr(Training, "epoch", dies)
     command = ("pretrain-encoder", "--corpus", "cells", "--out", "mine", "--hidden", 8, "--epochs", 12)
     assert (call(*command).exit_code, Path("mine").exists()) == (130, False)
-    monkeypatch.setattr(_pretrain, "_epoch", real)
+    monkeypatch.setattr(Training, "epoch", real)
     refused = call(*command)
     assert (refused.exit_code, "go on with --resume" in refused.stderr) == (2, True)
     good(*command, "--resume")
     whole, mine = hub.load_encoder("./whole"), hub.load_encoder("./mine")
     np.testing.assert_array_equal(whole.encode(CELLS), mine.encode(CELLS))
     assert not Path("mine.work").exists()
+
+
+def test_cells_need_no_corpus(home, good, bad, monkeypatch):
+    whole = graphs.all_nasbench201
+    monkeypatch.setattr(graphs, "all_nasbench201", lambda: islice(whole(), 15_600, None))
+    said = json.loads(good("pretrain-encoder", "--cells", "nasbench201", "--out", "mine", *QUICK, "--json"))
+    assert said["proxies"] == {"nasbench201": "synflow"}
+    assert 0 < said["sources"]["nasbench201"] <= 25, "of those that compute the same, one"
+    assert "- nasbench201: " in hub.describe("./mine")["card"]
+    assert "give --corpus DIR or --cells SPACE" in bad("pretrain-encoder", "--out", "other")
 
 
 def test_options_are_handed_on(corpora, good):
@@ -109,6 +121,8 @@ def test_errors_come_before_the_work(corpora, bad):
     assert "none: no architecture has a graph" in bad("pretrain-encoder", "--corpus", "none", "--out", "mine")
     assert "--learn: no zero-cost proxy is known" in bad("pretrain-encoder", "--corpus", "bare", "--out", "mine")
     assert "given more than once" in bad("pretrain-encoder", "--corpus", "bare", "--corpus", "bare", "--out", "mine")
+    if not torch.cuda.is_available():
+        assert "no device 'cuda'" in bad("pretrain-encoder", "--corpus", "cells", "--out", "mine", "--device", "cuda")
     assert "bare: holds " in bad("pretrain-encoder", "--corpus", "bare", "--out", "bare"), "a corpus is no model"
     Path("full").mkdir()
     Path("full/notes.txt").write_text("mine")
@@ -127,11 +141,11 @@ def test_bench_encoder_hands_its_options_on(home, good, monkeypatch):
     monkeypatch.setattr("metalcx.bench.run_encoder", run_encoder)
     options = ("--space", "s", "--row", "gin/none", "--epochs", 3, "--tune", 4, "--hidden", 5, "--runs", 2)
     command = ("bench", "encoder", "--data", "d", "--out", "o")
-    more = ("--by-row", "--across", "--further", "f", "--workers", 2)
+    more = ("--by-row", "--across", "--further", "f", "--workers", 2, "--device", "cuda")
     rows = json.loads(good(*command, *options, *more, "--json"))
     assert rows[0]["tau"] == 0.5
     effort = seen["effort"]
-    assert (effort.pretrain.epochs, effort.finetune.epochs, effort.hidden) == (3, 4, 5)
+    assert (effort.pretrain.epochs, effort.finetune.epochs, effort.hidden, effort.device) == (3, 4, 5, "cuda")
     assert (seen["across"], seen["further"], seen["workers"]) == (True, ["f"], 2)
     assert (seen["spaces"], seen["methods"], seen["by_group"], seen["runs"]) == (["s"], ["gin/none"], False, 2)
     assert "gin/none" in good(*command)

@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from metalcx._device import check_device
 from metalcx.corpora._refuse import refuse_unless_corpus
 from metalcx.corpora._writer import CorpusWriter
 from metalcx.corpora.build._assemble import METRICS, assemble
@@ -84,7 +83,7 @@ def build_corpus(
     dst = Path(dst).expanduser()
     refuse_unless_corpus(dst)
     folder = dst.with_name(f"{dst.name}.work") if work is None else Path(work).expanduser()
-    _check_device(device, engine)
+    check_device(device, here=engine == "serial")  # workers elsewhere may have what this machine lacks
     plans = _chosen(plan(recipe), tasks)
     pieces = [piece for each in plans for piece in each.pieces()]
     try:
@@ -96,17 +95,6 @@ def build_corpus(
             raise
         raise CorpusError(f"{error.filename}: cannot be written ({error.strerror}); give another place") from error
     return write_built(recipe, plans, folder, dst)
-
-
-def _check_device(device: str, engine: str) -> None:
-    try:
-        torch.device(device)
-        if engine == "serial":  # workers elsewhere may have what this machine lacks
-            torch.empty(1, device=device)
-    except (AssertionError, RuntimeError) as error:
-        raise DataError(
-            f"no device {device!r} ({str(error).splitlines()[0]}); give cpu, or a device of torch"
-        ) from None
 
 
 def _chosen(plans: Sequence[TaskPlan], tasks: Sequence[str] | None) -> list[TaskPlan]:
