@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from metalcx.bench._encoder_proxies import best_proxy, several_proxies
 from metalcx.corpora import Corpus, Task, families
 from metalcx.curves import Curves
-from metalcx.encoders import GraphBatch, known_proxies, known_proxy, standard_ranks
+from metalcx.encoders import GraphBatch, standard_ranks
 from metalcx.errors import DataError, name_some
 from metalcx.graphs import ArchGraph, from_cell_6edge, from_nasbench201
 
@@ -68,18 +69,22 @@ class Space:
         batch: Graphs, shape (m,).
         functional: The same without what does nothing, shape (m,).
         alike: The same number for graphs that differ in their numbering alone, shape (m,).
+        same: The same of functional graphs, shape (m,).
         group: Which may not be on both sides of a split, as numbers, shape (m,).
         tables: What they reached.
         by_group: Whether `group` keeps together what is known to be alike.
+        kept: Folder in which proxies that take long are kept, if any.
     """
 
     name: str
     batch: GraphBatch
     functional: GraphBatch
     alike: IntArray
+    same: IntArray
     group: IntArray
     tables: tuple[Table, ...]
     by_group: bool
+    kept: Path | None = None
 
     @property
     def split(self) -> str:
@@ -98,15 +103,14 @@ class Space:
 
     @cached_property
     def proxy(self) -> tuple[str | None, FloatArray]:
-        """Name and values of the best zero-cost proxy there is, shape (m,): of networks, so of functional graphs."""
-        name, values = known_proxy(self.functional.take(self.unique))
-        return name, values[self.code]
+        """Name and values of the best zero-cost proxy there is, shape (m,)."""
+        return best_proxy(self.functional, self.same)
 
     @cached_property
     def proxies(self) -> tuple[tuple[str, ...], FloatArray]:
         """Names and values of several zero-cost proxies, shape (m, p)."""
-        names, values = known_proxies(self.functional.take(self.unique))
-        return names, values[self.code]
+        path = self.kept / f"{self.name.removesuffix(UNPRUNED)}.json" if self.kept is not None else None
+        return several_proxies(self.functional, self.same, path)
 
     @cached_property
     def beside(self) -> npt.NDArray[np.float32]:
@@ -122,13 +126,14 @@ class Split(NamedTuple):
     test: IntArray
 
 
-def read_space(folder: Path, *, by_group: bool = True) -> Space:
+def read_space(folder: Path, *, by_group: bool = True, kept: Path | None = None) -> Space:
     """The space of a corpus folder.
 
     Args:
         folder: The corpus; with `UNPRUNED` behind it, its cells as they were published.
         by_group: Whether runs of one group, such as isomorphic cells, and architectures with one and the same
             functional graph stay together in a split; otherwise each architecture is a group of its own.
+        kept: Folder of proxies that take long.
 
     Raises:
         DataError: If no architecture has a graph, or cells of such a format cannot be had unpruned.
@@ -140,7 +145,8 @@ def read_space(folder: Path, *, by_group: bool = True) -> Space:
     functional = [ArchGraph.from_json(text) for text in known["graph"]]
     shown = functional if folder.name == folder_of(folder).name else _whole(known, folder)
     row = {arch: i for i, arch in enumerate(known["arch"])}
-    group = _codes(functional) if by_group else np.arange(len(functional))
+    same = _codes(functional)
+    group = same if by_group else np.arange(len(functional))
     tables = []
     for task, family in zip(corpus, families(tuple(corpus)), strict=True):
         curves = task.curves()
@@ -153,7 +159,8 @@ def read_space(folder: Path, *, by_group: bool = True) -> Space:
     for name in ("words", "features", "generation"):
         getattr(batch, name)
     pruned = batch if shown is functional else GraphBatch.from_graphs(functional)
-    return Space(folder.name, batch, pruned, _codes(shown), group, tuple(tables), by_group)
+    alike = same if shown is functional else _codes(shown)
+    return Space(folder.name, batch, pruned, alike, same, group, tuple(tables), by_group, kept)
 
 
 def folder_of(folder: Path) -> Path:

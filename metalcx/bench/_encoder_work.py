@@ -74,8 +74,12 @@ class Study:
     def seen(self, unit: Unit) -> list[Space]:
         """The spaces that pre-training sees for a unit; of a space that is not among all, nothing."""
         if Row.parse(unit.row).pool == ALL:
-            return [_space(self.data / name, True) for name in self.union] if unit.space in self.union else []
-        return [_space(self.data / unit.space, unit.by_group)]
+            return [self.space(name) for name in self.union] if unit.space in self.union else []
+        return [self.space(unit.space, unit.by_group)]
+
+    def space(self, name: str, by_group: bool = True) -> Space:
+        """A space, read once a process."""
+        return _space(self.data / name, by_group, self.out / "proxies")
 
     def courses(self, units: Iterable[Unit]) -> list[list[Unit]]:
         """Of each encoder that is missing one unit that needs it, those together that are of one course."""
@@ -111,7 +115,7 @@ def finish(study: Study, units: Sequence[Unit]) -> str:
     """Measure the runs of a row and write their parts, each whole or not at all."""
     first = units[0]
     if teaches(study.seen(first), Row.parse(first.row)):
-        space = _space(study.data / first.space, first.by_group)
+        space = study.space(first.space, first.by_group)
         measure = judged_across if first.across else judged
         rows = list(measure(space, first.row, [u.run for u in units], study.effort, _encoders(study, units)))
         study.part(first).parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +143,5 @@ def each(work: Callable[[Sequence[Unit]], str], lots: list[list[Unit]], workers:
 
 
 @lru_cache(maxsize=8)
-def _space(folder: Path, by_group: bool) -> Space:
-    """A space, read once a process."""
-    return read_space(folder, by_group=by_group)
+def _space(folder: Path, by_group: bool, kept: Path) -> Space:
+    return read_space(folder, by_group=by_group, kept=kept)

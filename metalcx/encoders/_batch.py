@@ -60,7 +60,7 @@ class GraphBatch:
         edge_offsets: Where each graph's edges begin, and E, shape (graphs + 1,).
     """
 
-    nodes: npt.NDArray[np.object_]
+    nodes: npt.NDArray[Any]
     offsets: IntArray
     edges: IntArray
     edge_offsets: IntArray
@@ -113,6 +113,13 @@ class GraphBatch:
             if name in self.__dict__:
                 taken.__dict__[name] = self.__dict__[name][rows]
         return taken
+
+    def bare(self) -> GraphBatch:
+        """How nodes are linked, without what they are: much faster to take from."""
+        linked = GraphBatch(np.zeros(len(self.nodes), dtype=np.int8), self.offsets, self.edges, self.edge_offsets)
+        if "generation" in self.__dict__:
+            linked.__dict__["generation"] = self.generation
+        return linked
 
     @cached_property
     def graph(self) -> IntArray:

@@ -68,7 +68,7 @@ class Table:
     """
 
     def __init__(self, batch: GraphBatch, walked: bool, device: str = "cpu") -> None:
-        self.batch, self.walked, self.device = batch, walked, device
+        self.batch, self.walked, self.device = batch.bare(), walked, device
         # One row more, for nodes that are there for their number only.
         self.features = torch.from_numpy(np.pad(batch.features, ((0, 1), (0, 0)))).to(device)
 

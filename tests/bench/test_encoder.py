@@ -103,6 +103,27 @@ def test_spaces_side_by_side_are_the_same_graphs(data):
     np.testing.assert_allclose(surrogate(pool.batch), alone, rtol=1e-5)
 
 
+def test_rows_may_read_several_proxies(data, tmp_path):
+    methods = ("surrogate+counts+proxies/ridge", "gated-gcn/many", "gated-gcn+proxies/none", "gated-gcn+proxies/many")
+    options = {"spaces": ["nb201-finals"], "methods": methods, "effort": QUICK, "runs": 2}
+    rows = run_encoder(data, tmp_path, **options)
+    assert {row["row"] for row in rows} == set(methods)
+    assert all(row["tau"] > 0.3 for row in rows)
+    known = json.loads((tmp_path / "proxies" / "nb201-finals.json").read_text())
+    assert known["names"] == ["synflow", "nwot", "zen"]
+    with (tmp_path / "gains.csv").open() as file:
+        gains = {(row["row"], row["over"]) for row in csv.DictReader(file)}
+    assert gains == {("gated-gcn+proxies/many", "gated-gcn+proxies/none")}, "like is compared with like"
+    # What is kept is read again, and is of functional cells, however they are shown.
+    path = tmp_path / "proxies" / "nb201-finals.json"
+    path.write_text(json.dumps({**known, "names": ["a", "b", "c"]}))
+    for name in ("nb201-finals", "nb201-finals-unpruned"):
+        space = read_space(data / name, kept=tmp_path / "proxies")
+        assert space.proxies[0] == ("a", "b", "c")
+        assert space.beside.shape == (len(space.batch), 3)
+        np.testing.assert_allclose(space.proxies[1][:, 0], space.proxy[1], rtol=1e-6)
+
+
 @pytest.mark.slow
 def test_processes_measure_the_same(data, tmp_path):
     options = {"spaces": ["nb201-finals"], "methods": ["gin/none", "gin/flow"], "effort": QUICK, "runs": 1}
