@@ -12,7 +12,7 @@ import numpy as np
 
 from metalcx import hub
 from metalcx.bench._encoder_rows import ALL, MANY, OWN, Effort, Row
-from metalcx.bench._encoder_spaces import FloatArray, IntArray, Space, Table, split
+from metalcx.bench._encoder_spaces import FloatArray, IntArray, Space, Table, in_order
 from metalcx.encoders import EncoderConfig, GraphBatch, GraphEncoder, new_encoder
 from metalcx.encoders._pretrain import pretrain_many
 
@@ -86,8 +86,8 @@ class Course(NamedTuple):
 def seen(space: Space, permutation: int) -> IntArray:
     """The half of the groups that come first in this permutation, with all architectures that have a label in it."""
     everything = np.arange(len(space.batch))
-    whole = Table("", everything, np.zeros(len(everything)), "")
-    return np.sort(split(space, whole, permutation, labels=len(everything) // 2).train)
+    order, place = in_order(space, Table("", everything, np.zeros(len(everything)), ""), permutation)
+    return np.sort(order[: np.searchsorted(place, place[len(order) // 2])])
 
 
 def pretrained(pool: Pool, course: Course, members: Sequence[tuple[str, int]], effort: Effort, root: Path) -> None:

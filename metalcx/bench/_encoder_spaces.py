@@ -185,29 +185,32 @@ def _codes(graphs: Sequence[ArchGraph]) -> IntArray:
 
 
 def split(space: Space, table: Table, permutation: int, labels: int | None = None) -> Split:
-    """Whole groups at random: as many as have `labels` architectures, then as many as validate, then the rest.
+    """Groups at random: one architecture of each of the first has a label, one of each of the next validates.
 
-    What is left of the last group of each part is in none. By default labels and validation are the protocol's.
+    Nobody trains one network twice, so what else is in those groups is in no part. By default labels and validation
+    are the protocol's.
 
     Raises:
         DataError: If the table is too small.
     """
-    n = len(table.rows)
-    labels = labels or LABELS.get(space.name.removesuffix(UNPRUNED), max(LEAST, round(n / 100)))
-    # The same order of groups for every table, so that one half of the space holds what all of them learn from.
+    order, place = in_order(space, table, permutation)
+    labels = labels or LABELS.get(space.name.removesuffix(UNPRUNED), max(LEAST, round(len(order) / 100)))
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    known = labels + VALIDATION
+    if len(first) <= known or len(order) - first[known] < LEAST:
+        raise DataError(f"{space.name}: {table.name} has {len(first)} groups, too few for {labels} labels and a test")
+    chosen = order[first[:known]]
+    return Split(chosen[:labels], chosen[labels:], order[first[known] :])
+
+
+def in_order(space: Space, table: Table, permutation: int) -> tuple[IntArray, IntArray]:
+    """Places in a table in the order of their groups, shape (n,), and the numbers of those in this permutation.
+
+    The same order of groups for every table, so that one half of the space holds what all of them learn from.
+    """
     place = np.random.default_rng([permutation, 17]).permutation(int(space.group.max()) + 1)[space.group[table.rows]]
     order: IntArray = np.argsort(place, kind="stable")
-    ends = np.flatnonzero(np.diff(place[order], append=-1)) + 1
-    first = _end(ends, labels)
-    second = _end(ends, first + VALIDATION)
-    if n - second < LEAST:
-        raise DataError(f"{space.name}: {table.name} has {n} architectures, too few for {labels} labels and a test")
-    return Split(order[:labels], order[first : first + VALIDATION], order[second:])
-
-
-def _end(ends: IntArray, least: int) -> int:
-    """The first end of a group that is at least so far."""
-    return int(next((end for end in ends if end >= least), ends[-1]))
+    return order, place[order]
 
 
 def _tables(task: Task, family: str, curves: Curves, rows: IntArray) -> Iterator[Table]:

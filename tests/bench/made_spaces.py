@@ -53,18 +53,18 @@ def write(root: Path, name: str, archs: pd.DataFrame, tables: dict[str, tuple[st
 
 
 def cells(root: Path) -> None:
-    """`cells`: 150 architectures, two budgets on one dataset and a loss after curves of five steps on another.
+    """`cells`: 300 architectures, two budgets on one dataset and a loss after curves of five steps on another.
 
     Every fifth has the graph of the one before it in other numbers; every seventh the group of the one before it.
     """
     rng = np.random.default_rng(0)
-    ops = [rng.choice(list(CELL_WORTH), int(rng.integers(2, 6))).tolist() for _ in range(150)]
+    ops = [rng.choice(list(CELL_WORTH), int(rng.integers(2, 6))).tolist() for _ in range(300)]
     ops = [ops[i - 1] if i % 5 == 4 else o for i, o in enumerate(ops)]
     worth = np.array([sum(CELL_WORTH[op] for op in o) for o in ops])
-    names = [f"a{i}" for i in range(150)]
+    names = [f"a{i}" for i in range(300)]
     graphs = [ladder(o, swap=i % 5 == 4).to_json() for i, o in enumerate(ops)]
     archs = pd.DataFrame({"arch": names, "format": "made-up", "spec": None, "graph": graphs})
-    archs["group"] = [f"g{i - (i % 7 == 6)}" for i in range(150)]
+    archs["group"] = [f"g{i - (i % 7 == 6)}" for i in range(300)]
     two = pd.DataFrame([(a, t, w * t) for a, w in zip(names, worth, strict=True) for t in (1.0, 9.0)])
     five = pd.DataFrame([(a, t, (5 - t) - w) for a, w in zip(names, worth, strict=True) for t in range(1, 6)])
     accuracy, loss = mx.Metric("acc", "max"), mx.Metric("loss", "min")
@@ -89,7 +89,7 @@ def gnns(root: Path, n: int = 200) -> None:
     write(root, "nas-bench-graph", archs, tables)
 
 
-def plain(root: Path, n: int = 90) -> None:
+def plain(root: Path, n: int = 200) -> None:
     """`plain`: architectures without a weight, which no zero-cost proxy tells apart."""
     rng = np.random.default_rng(3)
     names = [f"p{i}" for i in range(n)]
@@ -102,7 +102,7 @@ def plain(root: Path, n: int = 90) -> None:
     write(root, "plain", archs, {"p": ("p", mx.Metric("acc", "max"), points)})
 
 
-def published(root: Path, n: int = 200) -> None:
+def published(root: Path, n: int = 600) -> None:
     """`nb201-finals`: some cells as they are written, with operations that do nothing."""
     rng = np.random.default_rng(2)
     words = rng.choice([*CELL_WORTH, "none"], (n, 6), p=[0.15, 0.15, 0.15, 0.15, 0.4])

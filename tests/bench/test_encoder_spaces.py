@@ -22,25 +22,29 @@ def test_a_space_has_a_table_for_each_budget_and_one_for_curves(data):
     np.testing.assert_allclose(ninth, 9 * first, rtol=1e-6)
     # Lower is better, so its negative; the last of five points is -w.
     np.testing.assert_allclose(digits, first, rtol=1e-6, atol=1e-6)
-    assert all(len(table.rows) == 150 for table in space.tables)
+    assert all(len(table.rows) == 300 for table in space.tables)
 
 
-def test_graphs_that_are_alike_and_runs_of_a_group_stay_together(data):
+def test_a_group_is_on_one_side_and_has_one_label_at_most(data):
     space, loose = read_space(data / "cells"), read_space(data / "cells", by_group=False)
     assert space.alike[3] == space.alike[4]
     assert len({space.group[i] for i in (3, 4)}) == len({space.group[i] for i in (5, 6)}) == 1
-    assert len(set(loose.group)) == 150
+    assert len(set(loose.group)) == 300
     for permutation in range(3):
         parts = split(space, space.tables[0], permutation, labels=30)
         for kept in (space.group, space.alike):
             train, valid, test = (set(kept[space.tables[0].rows[part]].tolist()) for part in parts)
             assert len(train | valid | test) == len(train) + len(valid) + len(test)
         assert (len(parts.train), len(parts.valid)) == (30, 40)
-        assert len(np.unique(np.concatenate(parts))) == sum(map(len, parts)) > 130
+        assert len(np.unique(np.concatenate(parts))) == sum(map(len, parts))
+        groups = [space.group[space.tables[0].rows[part]] for part in parts]
+        assert [len(np.unique(of)) == len(of) for of in groups] == [True, True, False]
+        # All members of all groups without a label are ranked.
+        assert len(parts.test) == np.isin(space.group, np.concatenate(groups[:2]), invert=True).sum()
     one, other = (split(space, space.tables[0], p, labels=30).train for p in (0, 1))
     assert set(one) != set(other)
-    with pytest.raises(DataError, match="cifar@1 has 150 architectures, too few for 100 labels and a test"):
-        split(space, space.tables[0], 0, labels=100)
+    with pytest.raises(DataError, match=r"cifar@1 has \d+ groups, too few for 200 labels and a test"):
+        split(space, space.tables[0], 0, labels=200)
 
 
 @pytest.mark.parametrize(
