@@ -25,6 +25,7 @@ def run_encoder(
     out: Path,
     *,
     spaces: Sequence[str] | None = None,
+    tables: Sequence[str] = (),
     methods: Sequence[str] | None = None,
     effort: Effort | None = None,
     by_group: bool = True,
@@ -46,6 +47,7 @@ def run_encoder(
         out: Folder for tables, encoders, and for parts from which a later call goes on.
         spaces: Corpora, with ``-unpruned`` behind it one of cells as they were published; those of the protocol that
             are there by default.
+        tables: Tables, such as ``cifar10@200``; all by default.
         methods: Rows; the protocol's by default. ``gin/both@half`` has seen half of the graphs in pre-training, those
             with labels among them, and ``gin/both@all`` those of all spaces. ``gin/many`` has ranked by several
             proxies, and ``gin+proxies/both`` reads them beside its embedding.
@@ -73,7 +75,7 @@ def run_encoder(
     if missing:
         raise DataError(f"{data}: lacks {name_some(missing)}; give the corpora's folder")
     union = tuple(name for name in (*CORPORA, *further) if (data / name).is_dir())
-    study = Study(data, out, effort or Effort(), union)
+    study = Study(data, out, effort or Effort(), union, tuple(tables))
     _claim(study)
     units = [Unit(name, by_group, row, run, across) for name in names for row in rows for run in range(runs)]
     _work(study, [unit for unit in units if not study.part(unit).exists()], workers, progress)
@@ -93,7 +95,7 @@ def _work(study: Study, units: list[Unit], workers: int, progress: Progress | No
 
 def _claim(study: Study) -> None:
     """Write down which settings the parts are of, or refuse to mix."""
-    settings = {**asdict(replace(study.effort, device="")), "union": study.union}
+    settings = {**asdict(replace(study.effort, device="")), "union": study.union, "tables": study.tables}
     text = json.dumps(settings, sort_keys=True)
     complaint = f"{study.out}: holds parts of other settings; name another folder, or delete that one"
     claim(study.out / "settings.json", text, complaint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -51,12 +51,14 @@ class Study:
         out: Folder of the benchmark.
         effort: Settings.
         union: Corpora whose graphs ``@all`` sees.
+        tables: Tables to judge on; all if there are none.
     """
 
     data: Path
     out: Path
     effort: Effort
     union: tuple[str, ...]
+    tables: tuple[str, ...] = ()
 
     @property
     def encoders(self) -> Path:
@@ -79,7 +81,7 @@ class Study:
 
     def space(self, name: str, by_group: bool = True) -> Space:
         """A space, read once a process."""
-        return _space(self.data / name, by_group, self.out / "proxies")
+        return _space(self.data / name, by_group, self.out / "proxies", self.tables)
 
     def courses(self, units: Iterable[Unit]) -> list[list[Unit]]:
         """Of each encoder that is missing one unit that needs it, those together that are of one course."""
@@ -143,5 +145,6 @@ def each(work: Callable[[Sequence[Unit]], str], lots: list[list[Unit]], workers:
 
 
 @lru_cache(maxsize=8)
-def _space(folder: Path, by_group: bool, kept: Path) -> Space:
-    return read_space(folder, by_group=by_group, kept=kept)
+def _space(folder: Path, by_group: bool, kept: Path, tables: tuple[str, ...]) -> Space:
+    space = read_space(folder, by_group=by_group, kept=kept)
+    return replace(space, tables=tuple(t for t in space.tables if t.name in tables)) if tables else space

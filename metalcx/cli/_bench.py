@@ -72,6 +72,12 @@ def encoder(
             help="A corpus to judge on, or its cells with -unpruned behind the name; repeat. All by default.",
         ),
     ] = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table", metavar="NAME", help="A table to judge on, such as cifar10@200; repeat. All by default."
+        ),
+    ] = None,
     row: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,6 +126,7 @@ def encoder(
                 data,
                 out,
                 spaces=space or None,
+                tables=table or (),
                 methods=row or None,
                 effort=effort,
                 by_group=not by_row,

@@ -124,6 +124,14 @@ def test_rows_may_read_several_proxies(data, tmp_path):
         np.testing.assert_allclose(space.proxies[1][:, 0], space.proxy[1], rtol=1e-6)
 
 
+def test_some_tables_alone(data, tmp_path):
+    options = {"spaces": ["cells"], "methods": ["counts/ridge"], "effort": QUICK, "runs": 1}
+    rows = run_encoder(data, tmp_path, tables=["digits"], **options)
+    assert [row["table"] for row in rows] == ["digits"]
+    with pytest.raises(DataError, match="parts of other settings"):
+        run_encoder(data, tmp_path, **options)
+
+
 @pytest.mark.slow
 def test_processes_measure_the_same(data, tmp_path):
     options = {"spaces": ["nb201-finals"], "methods": ["gin/none", "gin/flow"], "effort": QUICK, "runs": 1}

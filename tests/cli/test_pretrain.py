@@ -141,12 +141,12 @@ def test_bench_encoder_hands_its_options_on(home, good, monkeypatch):
     monkeypatch.setattr("metalcx.bench.run_encoder", run_encoder)
     options = ("--space", "s", "--row", "gin/none", "--epochs", 3, "--tune", 4, "--hidden", 5, "--runs", 2)
     command = ("bench", "encoder", "--data", "d", "--out", "o")
-    more = ("--by-row", "--across", "--further", "f", "--workers", 2, "--device", "cuda")
+    more = ("--by-row", "--across", "--further", "f", "--workers", 2, "--device", "cuda", "--table", "t@1")
     rows = json.loads(good(*command, *options, *more, "--json"))
     assert rows[0]["tau"] == 0.5
     effort = seen["effort"]
     assert (effort.pretrain.epochs, effort.finetune.epochs, effort.hidden, effort.device) == (3, 4, 5, "cuda")
-    assert (seen["across"], seen["further"], seen["workers"]) == (True, ["f"], 2)
+    assert (seen["across"], seen["further"], seen["workers"], seen["tables"]) == (True, ["f"], 2, ["t@1"])
     assert (seen["spaces"], seen["methods"], seen["by_group"], seen["runs"]) == (["s"], ["gin/none"], False, 2)
     assert "gin/none" in good(*command)
     assert (seen["spaces"], seen["methods"], seen["by_group"], seen["runs"]) == (None, None, True, 9)
