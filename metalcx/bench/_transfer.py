@@ -16,7 +16,7 @@ import numpy as np
 from metalcx.bench._files import claim, write_whole
 from metalcx.bench._score import score_task
 from metalcx.bench._study import EXTRA_TARGETS, TARGETS, Progress, Study, Unit
-from metalcx.bench._trained import GRADIENT, LESS, TRAINED, Pools, train
+from metalcx.bench._trained import GRADIENT, LESS, TRAINED, WITHOUT_EXTRA, Pools, train
 from metalcx.errors import DataError, name_some
 from metalcx.forecasters import SRM, Baseline, LatentKroneckerGP, OneEpoch, PowerLaw
 from metalcx.forecasters._memory import remembering
@@ -73,8 +73,9 @@ def run_transfer(
         seeds: Training seeds.
         extra: Judge on the tasks of lcdb11 (in folds) instead of the 47 of the protocol.
         workers: Processes; the result does not depend on it.
-        earlier: An `errors.csv` of an earlier call on the same tasks; what it says of other methods than metalcx that
-            are not among `forecasters` is taken over. What was trained learned from the sources of that call.
+        earlier: An `errors.csv` of an earlier call on the same tasks; what it says of methods that are not among
+            `forecasters` is taken over: of those that metalcx is compared with, and of metalcx without further sources,
+            which lcdb11 and smallnets do not change. What was trained learned from the sources of that call.
         progress: Called with (done, total, what).
 
     Returns:
@@ -116,12 +117,12 @@ def run_transfer(
 
 
 def _taken_over(earlier: Path, chosen: Sequence[str], targets: set[str]) -> pd.DataFrame:
-    """Rows of an earlier `errors.csv` on methods that metalcx is compared with."""
+    """Rows of an earlier `errors.csv` on methods that the further sources, or at least metalcx, do not change."""
     import pandas as pd
 
     try:
         rows = pd.read_csv(earlier)
-        rows = rows[rows.forecaster.isin({*STATIC, "trees"} - set(chosen))]
+        rows = rows[rows.forecaster.isin({*STATIC, "trees", WITHOUT_EXTRA} - set(chosen))]
         same = rows.groupby("forecaster").task.agg(set).map(lambda found: found == targets).all()
     except (OSError, ValueError, AttributeError) as error:
         raise DataError(f"{earlier}: is no errors.csv of this benchmark ({error}); give one, or leave it out") from None

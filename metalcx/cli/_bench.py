@@ -32,7 +32,7 @@ def transfer(
         typer.Option(
             "--earlier",
             metavar="CSV",
-            help="errors.csv of an earlier call: take over what it says of other methods than metalcx.",
+            help="errors.csv of an earlier call: take over what it says of methods not asked for.",
         ),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes.")] = 1,
