@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from metalcx._device import check_device
 from metalcx.bench._encoder_rows import ACROSS, METHODS, ON_REQUEST, Effort, chosen
 from metalcx.bench._encoder_spaces import CORPORA, SPACES, folder_of
 from metalcx.bench._encoder_work import Study, Unit, each, finish, prepare, together
@@ -47,7 +48,7 @@ def run_encoder(
         out: Folder for tables, encoders, and for parts from which a later call goes on.
         spaces: Corpora, with ``-unpruned`` behind it one of cells as they were published; those of the protocol that
             are there by default.
-        tables: Tables, such as ``cifar10@200``; all by default.
+        tables: Tables to judge on, such as ``cifar10@200``; all by default. A space that has none of them is left out.
         methods: Rows; the protocol's by default. ``gin/both@half`` has seen half of the graphs in pre-training, those
             with labels among them, and ``gin/both@all`` those of all spaces. ``gin/many`` has ranked by several
             proxies, and ``gin+proxies/both`` reads them beside its embedding.
@@ -63,7 +64,8 @@ def run_encoder(
         Rows of `encoder.csv`, or of `across.csv`: means over runs for each table and method.
 
     Raises:
-        DataError: On an unknown method, if a corpus is not there, or `out` holds parts of other settings.
+        DataError: On an unknown method, table or device, if a corpus is not there, or `out` holds parts of other
+            settings.
     """
     from metalcx.bench._encoder_tables import write_encoder_tables
 
@@ -74,12 +76,20 @@ def run_encoder(
     missing = sorted(name for name in needed if not folder_of(data / name).is_dir())
     if missing:
         raise DataError(f"{data}: lacks {name_some(missing)}; give the corpora's folder")
+    check_device((effort or Effort()).device)
     union = tuple(name for name in (*CORPORA, *further) if (data / name).is_dir())
     study = Study(data, out, effort or Effort(), union, tuple(tables))
+    names = [name for name in names if _has_tables(study, name)] if tables else names
+    if not names:
+        raise DataError(f"no space has a table called {name_some(tables)}; the page of an earlier call names them")
     _claim(study)
     units = [Unit(name, by_group, row, run, across) for name in names for row in rows for run in range(runs)]
     _work(study, [unit for unit in units if not study.part(unit).exists()], workers, progress)
     return write_encoder_tables(study, across)
+
+
+def _has_tables(study: Study, name: str) -> bool:
+    return any(table.name in study.tables for table in study.space(name).tables)
 
 
 def _work(study: Study, units: list[Unit], workers: int, progress: Progress | None) -> None:

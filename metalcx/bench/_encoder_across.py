@@ -11,8 +11,9 @@ import numpy as np
 from metalcx.bench._encoder_baselines import fitted, normal_scores
 from metalcx.bench._encoder_fits import Case, Clock, inputs, scored, seed_of, trained
 from metalcx.bench._encoder_measures import measures
+from metalcx.bench._encoder_proxies import FloatArray
 from metalcx.bench._encoder_rows import LOOKUP, Effort, Row
-from metalcx.bench._encoder_spaces import FloatArray, Space, Table, split
+from metalcx.bench._encoder_spaces import Space, Table, split
 from metalcx.encoders import GraphEncoder, Ranker
 from metalcx.encoders._finetune_many import Job, Lesson
 
@@ -39,9 +40,14 @@ Scored = Iterator[tuple[Target, bool, int, FloatArray, dict[str, float]]]
 
 
 def judged_across(
-    space: Space, name: str, runs: Sequence[int], effort: Effort, encoders: Mapping[int, GraphEncoder]
+    space: Space,
+    name: str,
+    runs: Sequence[int],
+    effort: Effort,
+    encoders: Mapping[int, GraphEncoder],
+    tables: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """The measures of a row on every dataset, without and with the labels of datasets of other families.
+    """The measures of a row on every dataset, or on some, without and with the labels of datasets of other families.
 
     The test architectures of a run are the same for all numbers of labels. `seconds` are those since the labels before,
     so that the others' labels count with no label on the target.
@@ -52,8 +58,9 @@ def judged_across(
         runs: Which say seed and permutation.
         effort: Settings.
         encoders: Of each run, if the row has one.
+        tables: Names of the datasets to rank on; all if there are none.
     """
-    row, targets = Row.parse(name), list(_targets(space, runs, effort.sources))
+    row, targets = Row.parse(name), list(_targets(space, runs, effort.sources, tables))
     if row.learned:
         found = _learned(space, targets, effort, encoders)
     else:
@@ -62,12 +69,13 @@ def judged_across(
     for target, transfer, labels, score, spent in found:
         run, table, parts = target.case
         about = {"space": space.name, "split": space.split, "table": table.name, "row": name, "run": run}
-        sizes = {"transfer": transfer, "labels": labels, "test": len(parts.test)}
+        about |= {"device": effort.device}
+        sizes: dict[str, Any] = {"transfer": transfer, "labels": labels, "test": len(parts.test)}
         yield {**about, **sizes, **measures(score[table.rows[parts.test]], table.values[parts.test]), **spent}
 
 
-def _targets(space: Space, runs: Sequence[int], sources: int) -> Iterator[Target]:
-    """Every dataset that has others of other families, in every run."""
+def _targets(space: Space, runs: Sequence[int], sources: int, tables: Sequence[str] = ()) -> Iterator[Target]:
+    """Every dataset asked for that has others of other families, in every run."""
     for run in runs:
         seed, permutation = seed_of(run)
         for table in space.tables:
@@ -76,7 +84,7 @@ def _targets(space: Space, runs: Sequence[int], sources: int) -> Iterator[Target
             for number, other in enumerate(others):
                 places = np.random.default_rng([seed, permutation, number]).permutation(len(other.rows))[:sources]
                 lessons.append(Lesson(other.rows[places], other.values[places]))
-            if others:
+            if others and (not tables or table.name in tables):
                 case = Case(run, table, split(space, table, permutation, labels=max(FEW)))
                 yield Target(case, tuple(lessons), others)
 
@@ -90,14 +98,15 @@ def _learned(space: Space, targets: Sequence[Target], effort: Effort, encoders: 
     ]
     jobs = [Job(start, t.others, None, seed) for start, t, seed in zip(fresh, targets, seeds, strict=True)]
     long = replace(effort.finetune, epochs=effort.source_epochs, batch=effort.source_batch)
-    taught = trained(space, jobs, long, effort.device)
-    for transfer, starts in ((False, fresh), (True, taught)):
+    for transfer in (False, True):
+        starts = trained(space, jobs, long, effort.device) if transfer else fresh
         for labels in FEW if transfer else FEW[1:]:
             rankers = starts if labels == 0 else _tuned(space, targets, starts, seeds, labels, effort)
             scores = scored(space, rankers, effort.device)
             spent = clock.spent(len(targets))
             for target, score in zip(targets, scores, strict=True):
                 yield target, transfer, labels, score, spent
+            clock.spent()  # not what was done with them
 
 
 def _tuned(
@@ -128,11 +137,13 @@ def _regressed(x: FloatArray, targets: Sequence[Target], model: str) -> Scored:
             if transfer:
                 prior = _prior(target, x, model, seed) if x.shape[1] else _looked_up(target, len(x))
                 yield target, True, 0, prior.mean(1), clock.spent()
+                clock.spent()
                 known = np.column_stack([x, prior])
             for labels in FEW[1:] if known.shape[1] else ():
                 lesson = target.case.lesson(np.concatenate([target.case.parts.train[:labels], target.case.parts.valid]))
                 fit = fitted(model, known[lesson.graphs], lesson.values, seed)
                 yield target, transfer, labels, np.asarray(fit.predict(known)), clock.spent()
+                clock.spent()
 
 
 def _prior(target: Target, x: FloatArray, model: str, seed: int) -> FloatArray:

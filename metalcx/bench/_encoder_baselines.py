@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from metalcx.bench._encoder_spaces import FloatArray, Space
+from metalcx.bench._encoder_proxies import FloatArray
+from metalcx.bench._encoder_spaces import Space
 from metalcx.encoders import CountTable, FlowSurrogate
 
 

@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from metalcx.bench._encoder_baselines import features, fitted
 from metalcx.bench._encoder_measures import measures
+from metalcx.bench._encoder_proxies import FloatArray, IntArray
 from metalcx.bench._encoder_rows import PROXY, Effort, Row
-from metalcx.bench._encoder_spaces import FloatArray, IntArray, Space, Split, Table, split
+from metalcx.bench._encoder_spaces import Space, Split, Table, split
 from metalcx.encoders import FinetuneConfig, GraphEncoder, Ranker
 from metalcx.encoders._finetune_many import Job, Lesson, finetune_many, scores_of_all
 
 #: Of weights and training, as published; each with as many permutations of the architectures.
 SEEDS = (21, 2021, 202121)
-PERMUTATIONS = 3
 
 
 def seed_of(run: int) -> tuple[int, int]:
@@ -53,9 +53,14 @@ def inputs(space: Space, row: Row, effort: Effort) -> FloatArray:
 
 
 def judged(
-    space: Space, name: str, runs: Sequence[int], effort: Effort, encoders: Mapping[int, GraphEncoder]
+    space: Space,
+    name: str,
+    runs: Sequence[int],
+    effort: Effort,
+    encoders: Mapping[int, GraphEncoder],
+    tables: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """The measures of a row on every table, of which `seconds` are for learning from labels and scoring the rest.
+    """The measures of a row on tables, of which `seconds` are for learning from labels and scoring the rest.
 
     Args:
         space: The space.
@@ -63,13 +68,15 @@ def judged(
         runs: Which say seed and permutation. Encoders of several learn together, each has its share of the time.
         effort: Settings.
         encoders: Of each run, if the row has one.
+        tables: Names of tables; all if there are none.
     """
-    row = Row.parse(name)
-    cases = [Case(run, table, split(space, table, seed_of(run)[1])) for run in runs for table in space.tables]
+    row, asked = Row.parse(name), [table for table in space.tables if not tables or table.name in tables]
+    cases = [Case(run, table, split(space, table, seed_of(run)[1])) for run in runs for table in asked]
     found = _learned(space, row, cases, effort, encoders) if row.learned else _regressed(space, row, cases, effort)
     for case, score, spent in found:
         about = {"space": space.name, "split": space.split, "table": case.table.name, "row": name, "run": case.run}
-        sizes = {"labels": len(case.parts.train), "test": len(case.parts.test)}
+        about |= {"device": effort.device}
+        sizes: dict[str, Any] = {"labels": len(case.parts.train), "test": len(case.parts.test)}
         yield {**about, **sizes, **measures(score, case.table.values[case.parts.test]), **spent}
 
 

@@ -55,11 +55,18 @@ def _head(study: Study, frames: Mapping[str, pd.DataFrame]) -> str:
     effort = study.effort
     return (
         f"Made by `metalcx bench encoder --data DIR --out DIR --epochs {effort.pretrain.epochs} "
-        f"--tune {effort.finetune.epochs} --hidden {effort.hidden}`, metalcx {__version__}; "
-        f"seeds {', '.join(map(str, SEEDS))}, each with three permutations. Processor hours: {fits:.2f} for learning "
+        f"--tune {effort.finetune.epochs} --hidden {effort.hidden}{_options(study, parts)}`, metalcx {__version__}; "
+        f"seeds {', '.join(map(str, SEEDS))}, each with three permutations. Seconds are of one run on one table; of "
+        f"encoders, which learn together, a share. Processor hours: {fits:.2f} for learning "
         f"from labels and ranking, {_trained(study):.2f} for pre-training. Graphs that `@all` has seen: "
         f"{', '.join(study.union)}. Pre-training: {json.dumps(asdict(effort.pretrain), sort_keys=True)}."
     )
+
+
+def _options(study: Study, parts: list[pd.DataFrame]) -> str:
+    """Tables that were asked for, and devices other than the processor."""
+    devices = sorted({device for part in parts for device in part["device"].unique()} - {"cpu"})
+    return "".join([f" --table {name}" for name in study.tables] + [f" --device {name}" for name in devices])
 
 
 def _trained(study: Study) -> float:

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from metalcx.bench._encoder_spaces import FloatArray
+from metalcx.bench._encoder_proxies import FloatArray
 
 #: Shares of the best, in percent.
 TOPS = (1, 5, 10)

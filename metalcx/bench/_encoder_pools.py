@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 
 from metalcx import hub
+from metalcx.bench._encoder_proxies import FloatArray, IntArray
 from metalcx.bench._encoder_rows import ALL, MANY, OWN, Effort, Row
-from metalcx.bench._encoder_spaces import FloatArray, IntArray, Space, Table, in_order
+from metalcx.bench._encoder_spaces import Space, Table, in_order
 from metalcx.encoders import EncoderConfig, GraphBatch, GraphEncoder, new_encoder
 from metalcx.encoders._pretrain import pretrain_many
 
@@ -84,14 +86,14 @@ class Course(NamedTuple):
 
 
 def seen(space: Space, permutation: int) -> IntArray:
-    """The half of the groups that come first in this permutation, with all architectures that have a label in it."""
+    """The half of the groups that come first in this permutation, among them all that labels are learned of."""
     everything = np.arange(len(space.batch))
     order, place = in_order(space, Table("", everything, np.zeros(len(everything)), ""), permutation)
     return np.sort(order[: np.searchsorted(place, place[len(order) // 2])])
 
 
 def pretrained(pool: Pool, course: Course, members: Sequence[tuple[str, int]], effort: Effort, root: Path) -> None:
-    """Train encoders and keep each in its folder; a training that was killed goes on from there.
+    """Train encoders and keep each in its folder; a training that was killed goes on, if the same are asked for.
 
     The processor time of the last call, of which each has its share, is in their `metrics.json`.
 
@@ -105,15 +107,18 @@ def pretrained(pool: Pool, course: Course, members: Sequence[tuple[str, int]], e
     started = time.process_time()
     encoders = [new_encoder(EncoderConfig(course.kind, effort.hidden), seed) for _, seed in members]
     configs = [replace(effort.pretrain, task=Row(course.kind, lesson).task, seed=seed) for lesson, seed in members]
-    checkpoint = root / f"{course.name}-{course.kind}{'-many' if course.many else ''}.safetensors"
+    about = f"{course.name}-{course.kind}{'-many' if course.many else ''}"
+    checkpoint = root / f"{about}.{crc32(repr(sorted(members)).encode()):08x}.safetensors"
     options: dict[str, Any] = {"group": pool.group, "checkpoint": checkpoint, "device": effort.device}
     losses = pretrain_many(encoders, pool.batch, configs, proxy=pool.proxy, **options)
     cpu = (time.process_time() - started) / len(members)
     for encoder, (lesson, seed), own in zip(encoders, members, losses[:, -1], strict=True):
-        about = {"graphs": len(pool.batch), "surrogate_loss": float(own[0]), "ranking_loss": float(own[1]), "cpu": cpu}
+        found = {"graphs": len(pool.batch), "surrogate_loss": float(own[0]), "ranking_loss": float(own[1]), "cpu": cpu}
         folder = root / course.folder(lesson, seed)
-        hub.save_encoder(encoder, folder, name=folder.name, metrics=about)
-    checkpoint.unlink(missing_ok=True)
+        hub.save_encoder(encoder, folder, name=folder.name, metrics=found)
+    # Also those of a call that was ended and asked for others.
+    for old in root.glob(f"{about}.????????.safetensors"):
+        old.unlink(missing_ok=True)
 
 
 def encoder_of(row: Row, effort: Effort, seed: int, folder: Path) -> GraphEncoder:

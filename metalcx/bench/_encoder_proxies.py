@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -33,16 +34,19 @@ def several_proxies(graphs: GraphBatch, same: IntArray, path: Path | None) -> tu
     Args:
         graphs: The graphs.
         same: Which are the same.
-        path: A file to read them from if it is there, and to write them to.
+        path: A file to read them from if it is there and of these graphs, and to write them to.
     """
     first, place = _first(same)
+    asked = graphs.take(first)
+    of = hashlib.sha256(asked.edges.tobytes() + asked.features.tobytes()).hexdigest()
     if path is not None and path.exists():
         known = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(known["names"]), np.array(known["values"])[place]
-    names, values = known_proxies(graphs.take(first))
+        if known["of"] == of:
+            return tuple(known["names"]), np.array(known["values"])[place]
+    names, values = known_proxies(asked)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps({"names": names, "values": values.tolist()}))
+        write_whole(path, json.dumps({"of": of, "names": names, "values": values.tolist()}))
     return names, values[place]
 
 

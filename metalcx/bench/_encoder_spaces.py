@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metalcx.bench._encoder_proxies import best_proxy, several_proxies
+from metalcx.bench._encoder_proxies import FloatArray, IntArray, best_proxy, several_proxies
 from metalcx.corpora import Corpus, Task, families
 from metalcx.curves import Curves
 from metalcx.encoders import GraphBatch, standard_ranks
@@ -38,9 +38,6 @@ BUDGETS = 3
 LABELS = {"nb201-finals": 78}
 VALIDATION = 40
 LEAST = 20
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -206,10 +203,13 @@ def split(space: Space, table: Table, permutation: int, labels: int | None = Non
 def in_order(space: Space, table: Table, permutation: int) -> tuple[IntArray, IntArray]:
     """Places in a table in the order of their groups, shape (n,), and the numbers of those in this permutation.
 
-    The same order of groups for every table, so that one half of the space holds what all of them learn from.
+    The same order of groups for every table, so that one half of the space holds what all of them learn from; within a
+    group the architectures stand by chance.
     """
-    place = np.random.default_rng([permutation, 17]).permutation(int(space.group.max()) + 1)[space.group[table.rows]]
-    order: IntArray = np.argsort(place, kind="stable")
+    random = np.random.default_rng([permutation, 17])
+    place = random.permutation(int(space.group.max()) + 1)[space.group[table.rows]]
+    chance = random.permutation(len(space.group))[table.rows]
+    order: IntArray = np.lexsort((chance, place))
     return order, place[order]
 
 

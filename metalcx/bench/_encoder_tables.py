@@ -13,8 +13,8 @@ import pandas as pd
 
 from metalcx.bench._encoder_markdown import page
 from metalcx.bench._encoder_measures import MEASURES
+from metalcx.bench._encoder_proxies import FloatArray
 from metalcx.bench._encoder_rows import OWN, Row
-from metalcx.bench._encoder_spaces import FloatArray
 from metalcx.bench._encoder_work import Study
 from metalcx.bench._files import write_whole
 
@@ -23,7 +23,7 @@ DRAWS = 10_000
 
 #: What a part of the protocol on one dataset, and of that across datasets, is about.
 ALONE = ["space", "split", "table"]
-SEVERAL = ["space", "split", "table", "labels", "transfer"]
+ACROSS = ["space", "split", "table", "labels", "transfer"]
 
 #: In place of a table's name: all tables of the space, averaged within a run.
 MEAN = "mean"
@@ -40,7 +40,7 @@ def write_encoder_tables(study: Study, across: bool = False) -> list[dict[str, A
         Rows of `across.csv`, or of `encoder.csv`.
     """
     frames: dict[str, pd.DataFrame] = {}
-    for name, keys in (("encoder", ALONE), ("across", SEVERAL)):
+    for name, keys in (("encoder", ALONE), ("across", ACROSS)):
         found = _read(study.out / "parts", name == "across")
         frames[f"{name}.parts"] = found
         if len(found):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -73,19 +73,24 @@ class Study:
         """The folder of the encoder that a unit begins with; the same for units that share one."""
         return self.encoders / unit.course.folder(Row.parse(unit.row).lesson, seed_of(unit.run)[0])
 
+    def sees_something(self, unit: Unit) -> bool:
+        """Whether there are graphs to pre-train on: not for a space that is not among all."""
+        return Row.parse(unit.row).pool != ALL or unit.space in self.union
+
     def seen(self, unit: Unit) -> list[Space]:
-        """The spaces that pre-training sees for a unit; of a space that is not among all, nothing."""
-        if Row.parse(unit.row).pool == ALL:
-            return [self.space(name) for name in self.union] if unit.space in self.union else []
-        return [self.space(unit.space, unit.by_group)]
+        """The spaces that pre-training sees for a unit."""
+        if not self.sees_something(unit):
+            return []
+        names = self.union if Row.parse(unit.row).pool == ALL else [unit.space]
+        return [self.space(name, unit.by_group or len(names) > 1) for name in names]
 
     def space(self, name: str, by_group: bool = True) -> Space:
         """A space, read once a process."""
-        return _space(self.data / name, by_group, self.out / "proxies", self.tables)
+        return _space(self.data / name, by_group, self.out / "proxies")
 
     def courses(self, units: Iterable[Unit]) -> list[list[Unit]]:
         """Of each encoder that is missing one unit that needs it, those together that are of one course."""
-        wanted = {self.encoder(unit): unit for unit in units if Row.parse(unit.row).pretrained}
+        wanted = {self.encoder(u): u for u in units if Row.parse(u.row).pretrained and self.sees_something(u)}
         missing = [unit for folder, unit in sorted(wanted.items()) if not folder.exists()]
         return _grouped(missing, lambda unit: unit.course)
 
@@ -106,7 +111,9 @@ def prepare(study: Study, units: Sequence[Unit]) -> str:
     """Pre-train the encoders of some units, of one course, if there is anything to learn."""
     first, course = units[0], units[0].course
     spaces = study.seen(first)
-    members = [(Row.parse(u.row).lesson, seed_of(u.run)[0]) for u in units if teaches(spaces, Row.parse(u.row))]
+    # Whether proxies stand beside is no matter of what an encoder learns before.
+    rows = [(u, Row.parse(u.row)._replace(beside=False)) for u in units]
+    members = [(row.lesson, seed_of(unit.run)[0]) for unit, row in rows if teaches(spaces, row)]
     if members:
         half = seen(spaces[0], seed_of(first.run)[1]) if Row.parse(first.row).pool == HALF else None
         pretrained(Pool.of(spaces, half, course.many), course, members, study.effort, study.encoders)
@@ -115,14 +122,15 @@ def prepare(study: Study, units: Sequence[Unit]) -> str:
 
 def finish(study: Study, units: Sequence[Unit]) -> str:
     """Measure the runs of a row and write their parts, each whole or not at all."""
-    first = units[0]
-    if teaches(study.seen(first), Row.parse(first.row)):
-        space = study.space(first.space, first.by_group)
+    first, row = units[0], Row.parse(units[0].row)
+    space = study.space(first.space, first.by_group)
+    if teaches(study.seen(first), row) and (not row.beside or space.proxy[0] is not None):
         measure = judged_across if first.across else judged
-        rows = list(measure(space, first.row, [u.run for u in units], study.effort, _encoders(study, units)))
+        runs = [unit.run for unit in units]
+        rows = list(measure(space, first.row, runs, study.effort, _encoders(study, units), study.tables))
         study.part(first).parent.mkdir(parents=True, exist_ok=True)
         for unit in units:
-            write_whole(study.part(unit), json.dumps([row for row in rows if row["run"] == unit.run]))
+            write_whole(study.part(unit), json.dumps([found for found in rows if found["run"] == unit.run]))
     return first.file.removesuffix(f"-{first.run}.json")
 
 
@@ -145,6 +153,5 @@ def each(work: Callable[[Sequence[Unit]], str], lots: list[list[Unit]], workers:
 
 
 @lru_cache(maxsize=8)
-def _space(folder: Path, by_group: bool, kept: Path, tables: tuple[str, ...]) -> Space:
-    space = read_space(folder, by_group=by_group, kept=kept)
-    return replace(space, tables=tuple(t for t in space.tables if t.name in tables)) if tables else space
+def _space(folder: Path, by_group: bool, kept: Path) -> Space:
+    return read_space(folder, by_group=by_group, kept=kept)

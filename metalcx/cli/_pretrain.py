@@ -12,7 +12,7 @@ import typer
 from metalcx.cli._options import DeviceOption, JsonOption, SeedOption
 from metalcx.cli._output import Progress, print_json, working
 from metalcx.cli._train import model_name, open_sources, work_folder
-from metalcx.errors import DataError
+from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
     from metalcx.corpora import Corpus
@@ -70,13 +70,17 @@ def pretrain_encoder(
     is compared within a corpus only. Checkpoints are in DIR.work beside the encoder until that is written.
     """
     from metalcx import hub
+    from metalcx._device import check_device
     from metalcx.encoders import EncoderConfig, PretrainConfig, new_encoder, pretrain
 
     hub.check_target(out)
+    check_device(device)
     if not corpus and not cells:
         raise DataError("nothing to learn from; give --corpus DIR or --cells SPACE")
     sources = open_sources(corpus) if corpus else []
     spaces = list(dict.fromkeys(cells or ()))
+    if twice := {source.name for source in sources} & {cell.value for cell in spaces}:
+        raise DataError(f"--cells: a corpus is called {name_some(sorted(twice))} too; give one of them")
     work = work_folder(out, resume)
     with working("reading graphs"):
         known = {source.name: _graphs(source) for source in sources} | {cell.value: _cells(cell) for cell in spaces}
@@ -151,9 +155,9 @@ def _card(name: str, sources: list[Corpus], about: dict[str, Any]) -> str:
         proxy = about["proxies"][source.name] or "none"
         known = f"{about['sources'][source.name]:,} graphs, proxy {proxy}"
         lines.append(f"- {source.name}: {known}. {source.licence}. {source.citation}")
-    for name in [name for name in about["sources"] if name not in {source.name for source in sources}]:
-        known = f"{about['sources'][name]:,} graphs, proxy {about['proxies'][name] or 'none'}"
-        lines.append(f"- {name}: {known}. Written out by metalcx from the definition of the space.")
+    for space in [space for space in about["sources"] if space not in {source.name for source in sources}]:
+        known = f"{about['sources'][space]:,} graphs, proxy {about['proxies'][space] or 'none'}"
+        lines.append(f"- {space}: {known}. Written out by metalcx from the definition of the space.")
     closed = [source.name for source in sources if not source.redistributable]
     if closed:
         lines += ["", f"**Not to be passed on**: {', '.join(closed)} allow no weight learned from them to ship."]

@@ -10,14 +10,14 @@ from metalcx.encoders._encoder import FlowEncoder as FlowEncoder
 from metalcx.encoders._encoder import GatedGCN as GatedGCN
 from metalcx.encoders._encoder import GraphEncoder as GraphEncoder
 from metalcx.encoders._encoder import new_encoder as new_encoder
-from metalcx.encoders._finetune import FinetuneConfig as FinetuneConfig
 from metalcx.encoders._finetune import Labelled as Labelled
-from metalcx.encoders._finetune import Ranker as Ranker
 from metalcx.encoders._finetune import finetune as finetune
 from metalcx.encoders._flow import FlowSurrogate as FlowSurrogate
 from metalcx.encoders._flow import words_of as words_of
 from metalcx.encoders._pretrain import pretrain as pretrain
 from metalcx.encoders._pretrain_config import PretrainConfig as PretrainConfig
+from metalcx.encoders._ranker import FinetuneConfig as FinetuneConfig
+from metalcx.encoders._ranker import Ranker as Ranker
 from metalcx.encoders._ranking import standard_ranks as standard_ranks
 from metalcx.encoders.proxies import Network as Network
 from metalcx.encoders.proxies import fisher as fisher

@@ -114,10 +114,10 @@ class GraphBatch:
                 taken.__dict__[name] = self.__dict__[name][rows]
         return taken
 
-    def bare(self) -> GraphBatch:
-        """How nodes are linked, without what they are: much faster to take from."""
+    def bare(self, walked: bool) -> GraphBatch:
+        """How nodes are linked, and if need be their generations, without what they are: much faster to take from."""
         linked = GraphBatch(np.zeros(len(self.nodes), dtype=np.int8), self.offsets, self.edges, self.edge_offsets)
-        if "generation" in self.__dict__:
+        if walked:
             linked.__dict__["generation"] = self.generation
         return linked
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from metalcx._device import check_device
 from metalcx.encoders._batch import FloatArray, GraphBatch, IntArray
 from metalcx.encoders._encoder import chunks
-from metalcx.encoders._finetune import FinetuneConfig, Ranker
 from metalcx.encoders._inputs import Inputs, Table, inputs_of
 from metalcx.encoders._pretrain import Progress
+from metalcx.encoders._ranker import FinetuneConfig, Ranker
 from metalcx.encoders._ranking import hinge, kendall
 from metalcx.encoders._replay import Replay, descend, one_seed, optimiser_of, seeded
 from metalcx.encoders._stack import Stack
@@ -120,7 +120,7 @@ class _Training:
         ]
         if len({len(own) for own in steps}) > 1:
             raise DataError("the trainings have epochs of different length; do them apart")
-        losses = [self.step(*self._put(parts)) for parts in zip(*steps, strict=True)]
+        losses = [self.step(*self._put(parts), self._pairs(parts)) for parts in zip(*steps, strict=True)]
         loss = torch.stack(losses)
         if not torch.isfinite(loss).all():
             raise ModelError(f"the loss of fine-tuning is {float(loss[~torch.isfinite(loss)][0])}; lower the rate")
@@ -149,17 +149,19 @@ class _Training:
         descend(losses.sum(), self.optimiser)
         return losses.detach()
 
-    def _put(self, parts: Sequence[Lesson]) -> tuple[Inputs, Tensor, Tensor, Tensor]:
-        """A step of all jobs, on the device: graphs, further columns, values, and the pairs that count."""
+    def _put(self, parts: Sequence[Lesson]) -> tuple[Inputs, Tensor, Tensor]:
+        """Graphs of all jobs, on the device, with further columns and values; of what is there for its number NaN."""
         n = max(len(part.graphs) for part in parts)
         index, values = np.full((len(parts), n), -1), np.full((len(parts), n + 1), np.nan)
         for row, column, part in zip(index, values, parts, strict=True):
             row[: len(part.graphs)], column[: len(part.graphs)] = part
-        pairs = np.broadcast_to(np.stack(np.triu_indices(n, 1)), (len(parts), 2, n * (n - 1) // 2))
         beside = self.extra[torch.from_numpy(np.pad(index, ((0, 0), (0, 1)), constant_values=-1))]
-        tensors = beside, torch.from_numpy(values), torch.from_numpy(pairs.copy())
-        beside, ranked, compared = (tensor.to(self.device) for tensor in tensors)
-        return self.table.take(index), beside, ranked, compared
+        return self.table.take(index), beside.to(self.device), torch.from_numpy(values).to(self.device)
+
+    def _pairs(self, parts: Sequence[Lesson]) -> Tensor:
+        """All pairs of a step's graphs, for every job, shape (jobs, 2, pairs)."""
+        n = max(len(part.graphs) for part in parts)
+        return torch.triu_indices(n, n, 1, device=self.device).repeat(len(parts), 1, 1)
 
     def _validation(self) -> tuple[Inputs, Tensor, Tensor] | None:
         judged = [job.valid for job in self.jobs if job.valid is not None]
@@ -167,7 +169,7 @@ class _Training:
             return None
         if len(judged) < len(self.jobs) or len({len(part.graphs) for part in judged}) > 1:
             raise DataError("the trainings have validations of different size; do them apart")
-        inputs, extra, values, _ = self._put(judged)
+        inputs, extra, values = self._put(judged)
         return inputs, extra, values[:, :-1]
 
 

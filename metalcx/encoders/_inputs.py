@@ -45,7 +45,7 @@ def inputs_of(batch: GraphBatch, walked: bool) -> Inputs:
     """All graphs of a batch, for one encoder; `walked` says whether it needs levels."""
     source, target = (torch.from_numpy(ends.copy()) for ends in batch.edges)
     edges = Edges(torch.cat([source, target]), torch.cat([target, source]))
-    x, graph, size = map(torch.from_numpy, (batch.features, batch.graph, np.diff(batch.offsets)))
+    x, graph, size = map(torch.from_numpy, (batch.features, batch.graph, np.maximum(np.diff(batch.offsets), 1)))
     there, back = (_levels(batch, backward) for backward in (False, True)) if walked else ((), ())
     return Inputs(x, edges, graph, size, there, back)
 
@@ -68,7 +68,7 @@ class Table:
     """
 
     def __init__(self, batch: GraphBatch, walked: bool, device: str = "cpu") -> None:
-        self.batch, self.walked, self.device = batch.bare(), walked, device
+        self.batch, self.walked, self.device = batch.bare(walked), walked, device
         # One row more, for nodes that are there for their number only.
         self.features = torch.from_numpy(np.pad(batch.features, ((0, 1), (0, 0)))).to(device)
 

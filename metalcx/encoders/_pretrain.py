@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +41,8 @@ def pretrain(
 ) -> FloatArray:
     """Pre-train `encoder` in place. Which graphs are given decides what it may know: no label is used.
 
-    An epoch's randomness comes from its number alone, so that going on from a checkpoint gives the same weights.
+    An epoch's randomness comes from its number alone, so that going on from a checkpoint gives the same weights; on a
+    GPU but for rounding, as sums are taken there in an order that changes.
 
     Args:
         encoder: What to train.
@@ -62,8 +64,8 @@ def pretrain(
         DataError: If there is no graph, or the proxy is missing or has another shape.
         ModelError: If the checkpoint belongs to another training or is damaged, or the loss stops being a number.
     """
-    about = {"proxy": proxy, "group": group, "checkpoint": checkpoint, "device": device, "progress": progress}
-    return pretrain_many([encoder], graphs, [config or PretrainConfig()], **about)[0]  # type: ignore[arg-type]
+    options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "progress": progress}
+    return pretrain_many([encoder], graphs, [config or PretrainConfig()], proxy=proxy, group=group, **options)[0]
 
 
 def pretrain_many(
@@ -91,7 +93,13 @@ def pretrain_many(
 
     Returns:
         Losses of each, shape (encoders, epochs, 2).
+
+    Raises:
+        DataError: If configurations differ in more than task and seed, or as `pretrain` does.
+        ModelError: As `pretrain` does.
     """
+    if len({replace(own, task="both", seed=0) for own in configs}) > 1:
+        raise DataError("configurations differ in more than task and seed; pre-train those encoders apart")
     check_device(device)
     config, batch = configs[0], as_batch(graphs)
     if not len(batch):
@@ -103,7 +111,7 @@ def pretrain_many(
             torch.manual_seed(own.seed)
             heads.append(Heads(encoder, own, lessons.ranks.shape[1]))
         training = Training(heads, lessons, configs, device)
-        about = _about(configs, encoders, lessons)
+        about = _about(configs, encoders, lessons, device)
         history = _restore(checkpoint, training, about) if checkpoint is not None else torch.zeros(len(encoders), 0, 2)
         for epoch in range(history.shape[1], config.epochs):
             losses = training.epoch(epoch)
@@ -130,11 +138,12 @@ def _restore(path: Path, training: Training, about: str) -> Tensor:
     return known.tensors["history"]
 
 
-def _about(configs: Sequence[PretrainConfig], encoders: Sequence[GraphEncoder], lessons: Lessons) -> str:
+def _about(configs: Sequence[PretrainConfig], encoders: Sequence[GraphEncoder], lessons: Lessons, device: str) -> str:
     """All that decides what comes out: settings, what is learned from, and the weights before the first step."""
     first = hashlib.sha256()
     for encoder in encoders:
         for array in encoder.tensors().values():
             first.update(np.ascontiguousarray(array).tobytes())
     settings = {"pretrain": [asdict(own) for own in configs], "encoder": asdict(encoders[0].config)}
+    settings["device"] = device.partition(":")[0]
     return json.dumps({**settings, "graphs": lessons.digest(), "weights": first.hexdigest()}, sort_keys=True)

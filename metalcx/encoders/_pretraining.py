@@ -65,7 +65,11 @@ class Training:
         self.targets, self.ranks = (of.to(device) for of in (lessons.targets, torch.from_numpy(lessons.ranks)))
 
     def epoch(self, number: int) -> Tensor:
-        """One pass over all graphs; the mean of each loss, shape (encoders, 2), 0 for what is not part of the task."""
+        """One pass over all graphs; the mean of each loss, shape (encoders, 2), 0 for what is not part of the task.
+
+        Raises:
+            ModelError: If a loss stops being a number.
+        """
         randoms = [np.random.default_rng([own.seed, number]) for own in self.configs]
         torch.manual_seed(
             int(np.random.SeedSequence([number, *(own.seed for own in self.configs)]).generate_state(1)[0])
@@ -76,7 +80,7 @@ class Training:
             part = order[:, begin : begin + self.config.batch]
             sums += part.shape[1] * self.step(*self._put(part, randoms))
         if not torch.isfinite(sums).all():
-            raise ModelError(f"the loss of pre-training is nan in epoch {number}; lower the rate")
+            raise ModelError(f"the loss of pre-training is no number in epoch {number}; lower the rate")
         return (sums / len(self.lessons)).cpu()
 
     def losses(self, inputs: Inputs, index: Tensor, pairs: Tensor) -> Tensor:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.stats import kendalltau, rankdata
 from torch import Tensor
+
+#: Of so many numbers all pairs are looked at at once.
+FEW = 400
 
 
 def pairs_among(n: int, most: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -44,9 +48,12 @@ def kendall(scores: Tensor, values: Tensor) -> Tensor:
     """Kendall's tau-b; -1 where it is not defined, as all are alike.
 
     Args:
-        scores: Shape (..., n).
-        values: Shape (..., n).
+        scores: Shape (m, n).
+        values: Shape (m, n).
     """
+    if scores.shape[1] > FEW:  # all pairs would be too many
+        found = [kendalltau(*pair).statistic for pair in zip(scores.cpu(), values.cpu(), strict=True)]
+        return torch.from_numpy(np.nan_to_num(found, nan=-1.0)).to(scores.device)
     signs = [(of[..., :, None] - of[..., None, :]).sign() for of in (scores.double(), values.double())]
     both, *own = ((a * b).sum((-2, -1)) for a, b in (signs, (signs[0],) * 2, (signs[1],) * 2))
     spread = (own[0] * own[1]).sqrt()
@@ -65,8 +72,6 @@ def standard_ranks(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
     Returns:
         Shape (graphs, q), finite: 0 where a value is not known or all are alike.
     """
-    from scipy.stats import rankdata
-
     table = np.asarray(values, dtype=np.float64)
     ranks = rankdata(table.reshape(len(table), -1), axis=0, nan_policy="omit")
     known = np.isfinite(ranks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,12 @@ def one_seed(*parts: int) -> int:
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
-    """Draw from generators of a seed within, and leave the global ones as they were."""
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.startswith("cuda") else []):
+    """Within, compute on a device and draw from generators of a seed; the global ones are left as they were."""
+    gpu = device.startswith("cuda")
+    # Streams and recordings are of the current GPU.
+    with (
+        torch.cuda.device(device) if gpu else nullcontext(),
+        torch.random.fork_rng(devices=[torch.cuda.current_device()] if gpu else []),
+    ):
         torch.manual_seed(seed)
         yield

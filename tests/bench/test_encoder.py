@@ -125,11 +125,48 @@ def test_rows_may_read_several_proxies(data, tmp_path):
 
 
 def test_some_tables_alone(data, tmp_path):
-    options = {"spaces": ["cells"], "methods": ["counts/ridge"], "effort": QUICK, "runs": 1}
-    rows = run_encoder(data, tmp_path, tables=["digits"], **options)
-    assert [row["table"] for row in rows] == ["digits"]
+    options = {"methods": ["counts/ridge", "gin/none"], "effort": QUICK, "runs": 1}
+    rows = run_encoder(data, tmp_path, tables=["digits"], spaces=["cells", "plain"], **options)
+    assert {(row["space"], row["table"]) for row in rows} == {("cells", "digits")}, "plain has none such"
+    assert "--table digits" in (tmp_path / "tables.md").read_text()
     with pytest.raises(DataError, match="parts of other settings"):
         run_encoder(data, tmp_path, **options)
+    with pytest.raises(DataError, match="no space has a table called 'didgits'"):
+        run_encoder(data, tmp_path / "new", tables=["didgits"], spaces=["cells"], **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_a_killed_call_leaves_is_gone_on_from_or_cleared_away(data, tmp_path, monkeypatch):
+    """Killed while its encoders are saved, or in training and then asked for fewer rows."""
+    options = {"spaces": ["cells"], "effort": QUICK, "runs": 1}
+    real, saved = hub.save_encoder, []
+
+    def dies(*given, **named):
+        if saved:
+            raise KeyboardInterrupt
+        saved.append(real(*given, **named))
+
+    monkeypatch.setattr(hub, "save_encoder", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run_encoder(data, tmp_path, methods=["gin/flow", "gin/both"], **options)
+    monkeypatch.undo()
+    assert list((tmp_path / "encoders").glob("*.safetensors"))
+    for methods in (["gin/both"], ["gin/flow", "gin/both"]):
+        rows = run_encoder(data, tmp_path, methods=methods, **options)
+        assert {row["row"] for row in rows} == set(methods)
+    assert not list((tmp_path / "encoders").glob("*.safetensors"))
+
+
+def test_a_row_without_anything_to_learn_takes_nothing_from_others(data, tmp_path):
+    options = {"effort": QUICK, "runs": 1}
+    spaces = ["nb201-finals", "nb201-finals-unpruned"]
+    rows = run_encoder(data, tmp_path / "a", spaces=spaces, methods=["gin/flow@all"], **options)
+    assert {row["space"] for row in rows} == {"nb201-finals"}, "the same encoder, and the other space is not among all"
+    rows = run_encoder(data, tmp_path / "b", spaces=["plain"], methods=["gin/flow", "gin+proxies/flow"], **options)
+    assert {row["row"] for row in rows} == {"gin/flow"}
+    methods = ["gin/flow@all", "gin+proxies/flow@all"]
+    rows = run_encoder(data, tmp_path / "c", spaces=["plain"], methods=methods, further=["plain"], **options)
+    assert {row["row"] for row in rows} == {"gin/flow@all"}
 
 
 @pytest.mark.slow

@@ -22,6 +22,8 @@ def test_sources_are_of_other_families(data):
     assert named == [(run, *of) for run in (0, 4) for of in (("cora", 3), ("photo", 2), ("computers", 2), ("arxiv", 3))]
     assert {table.name for table in targets[1].whole} == {"cora", "arxiv"}, "computers is of photo's family"
     assert all(len(set(lesson.graphs.tolist())) == 60 for target in targets for lesson in target.others)
+    [one] = _targets(space, [0], 60, ["photo"])
+    assert [table.name for table in one.whole] == ["cora", "arxiv"], "what is asked for is what is ranked"
     parts = targets[0].case.parts
     assert not set(parts.test) & {*parts.train, *parts.valid}
     assert len(parts.train) == max(FEW)

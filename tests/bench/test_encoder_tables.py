@@ -11,7 +11,7 @@ from metalcx.bench._encoder_baselines import features, fitted, normal_scores
 from metalcx.bench._encoder_measures import MEASURES, measures, precision
 from metalcx.bench._encoder_rows import MODELS
 from metalcx.bench._encoder_spaces import read_space
-from metalcx.bench._encoder_tables import ALONE, SEVERAL, gains, interval
+from metalcx.bench._encoder_tables import ACROSS, ALONE, gains, interval
 from metalcx.encoders import FlowSurrogate
 
 
@@ -67,7 +67,7 @@ def test_transfer_is_compared_with_none_at_the_same_labels():
             (0.4, 0, True),
         )
     ]
-    rows = list(gains(pd.concat(parts), SEVERAL))
+    rows = list(gains(pd.concat(parts), ACROSS))
     assert [(r["labels"], r["over"]) for r in rows] == [(20, "without transfer"), (78, "without transfer")]
     assert [r["tau"] for r in rows] == pytest.approx([0.3, 0.05])
 
@@ -90,7 +90,7 @@ def test_regressions_rank_from_few_labels(data):
     space = read_space(data / "cells")
     table, surrogate = space.tables[0], FlowSurrogate(k=7, std=0.1)
     counts, flow, both = (features(space, what, surrogate) for what in ("counts", "surrogate", "surrogate+counts"))
-    assert flow.shape == (150, 7)
+    assert flow.shape == (300, 7)
     np.testing.assert_array_equal(both[:, :-1], np.hstack([flow, counts]))
     np.testing.assert_allclose(both[:, -1], np.log1p(space.proxy[1]))
     for model in MODELS:

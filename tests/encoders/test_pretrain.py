@@ -185,7 +185,7 @@ def test_numbers_that_are_none_are_refused():
     broken = fresh()
     with torch.no_grad():
         next(broken.parameters()).fill_(torch.nan)
-    with pytest.raises(ModelError, match="loss of pre-training is nan in epoch 0"):
+    with pytest.raises(ModelError, match="loss of pre-training is no number in epoch 0"):
         pretrain(broken, CELLS, SHORT, proxy=PROXY)
     loud = replace(SHORT, task="flow", surrogate=FlowSurrogate(k=4, std=1e6))
     with np.errstate(all="ignore"), pytest.raises(DataError, match="too large for its numbers; choose a smaller std"):

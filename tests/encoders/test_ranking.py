@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from metalcx.encoders._ranking import hinge, kendall, pairs_among
+from metalcx.encoders._ranking import FEW, hinge, kendall, pairs_among
 
 
 @given(st.integers(1, 12), st.integers(1, 80))
@@ -55,3 +55,11 @@ def test_tau_is_that_of_scipy(pairs):
     expected = kendalltau(a, b).statistic if len(a) > 1 else np.nan
     found = kendall(*(torch.from_numpy(np.stack([of, of[::-1]])) for of in (a, b)))
     np.testing.assert_allclose(found, np.nan_to_num(expected, nan=-1.0), atol=1e-12)
+
+
+def test_tau_of_very_many_is_the_same():
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(2, 2, FEW + 1)).round(1)
+    expected = [kendalltau(*pair).statistic for pair in zip(a, b, strict=True)]
+    np.testing.assert_allclose(kendall(torch.from_numpy(a), torch.from_numpy(b)), expected, atol=1e-12)
+    assert kendall(torch.zeros(1, FEW + 1), torch.from_numpy(b[:1])).tolist() == [-1.0]
