@@ -1,4 +1,4 @@
-"""What further sources are worth: metalcx with and without them, in points of gain over med5, and by target family.
+"""What sources are worth: metalcx with and without them, in points of gain over med5, and by target family.
 
     python benchmarks/sources.py [FOLDER]
 
@@ -54,7 +54,7 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
     errors = pd.read_csv(folder / "errors.csv")
     rows, parts = [], []
-    for fewer in sorted(name for name in errors.forecaster.unique() if name.startswith("metalcx-without")):
+    for fewer in sorted(name for name in errors.forecaster.unique() if name.startswith(("metalcx-without", "metalcx-less"))):
         for k in sorted(errors.K.unique()):
             frame = logs(errors, fewer, k)
             gains = {c: float(100 * (1 - np.exp(frame[c].mean()))) for c in ("all", "fewer")}
