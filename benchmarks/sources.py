@@ -17,6 +17,8 @@ import pandas as pd
 
 RESULTS = Path(__file__).parent / "results" / "transfer"
 DRAWS = 10_000
+#: What learned without some of the sources is called so.
+FEWER = ("metalcx-without", "metalcx-less")
 
 Array = npt.NDArray[np.float64]
 
@@ -54,7 +56,7 @@ def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
     errors = pd.read_csv(folder / "errors.csv")
     rows, parts = [], []
-    for fewer in sorted(name for name in errors.forecaster.unique() if name.startswith(("metalcx-without", "metalcx-less"))):
+    for fewer in sorted(name for name in errors.forecaster.unique() if name.startswith(FEWER)):
         for k in sorted(errors.K.unique()):
             frame = logs(errors, fewer, k)
             gains = {c: float(100 * (1 - np.exp(frame[c].mean()))) for c in ("all", "fewer")}

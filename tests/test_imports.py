@@ -23,6 +23,7 @@ FLOORS: dict[str, float] = {
     "errors": 0,
     "_resources": 0,
     "_checkpoint": 1,
+    "_device": 1,
     "curves": 1,
     "graphs": 1,
     "protocol": 2,
