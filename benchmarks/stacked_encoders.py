@@ -110,7 +110,7 @@ def main() -> None:
     with out.open("w", newline="") as file:
         file.write(f"# python {shlex.join(['benchmarks/stacked_encoders.py', *sys.argv[1:]])}\n")
         file.write(f"# torch {torch.__version__}, Python {platform.python_version()}\n")
-        writer = csv.DictWriter(file, FIELDS)
+        writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
         writer.writeheader()
         for row in rows(given.device, given.repeat):
             writer.writerow(row)

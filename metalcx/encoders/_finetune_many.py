@@ -62,7 +62,7 @@ def finetune_many(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> list[Ranker]:
-    """What `finetune` makes of every job, but for rounding and dropout; far faster than one after another.
+    """What `finetune` makes of every job, but for rounding and dropout; faster than one after another.
 
     Args:
         graphs: All graphs that jobs are about.

@@ -79,7 +79,7 @@ def pretrain_many(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> FloatArray:
-    """What `pretrain` makes of every encoder, but for rounding and dropout; far faster than one after another.
+    """What `pretrain` makes of every encoder, but for rounding and dropout; it keeps a GPU busy.
 
     Args:
         encoders: Of one kind and size.
