@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metalcx.bench._encoder_baselines import fitted, normal_scores
-from metalcx.bench._encoder_fits import Case, Clock, inputs, scored, seed_of, trained
-from metalcx.bench._encoder_measures import measures
+from metalcx.bench._encoder_fits import Case, Clock, inputs, reported, scored, seed_of, trained
 from metalcx.bench._encoder_proxies import FloatArray
 from metalcx.bench._encoder_rows import LOOKUP, Effort, Row
 from metalcx.bench._encoder_spaces import Space, Table, split
@@ -67,11 +66,8 @@ def judged_across(
         x = np.zeros((len(space.batch), 0)) if name == LOOKUP else inputs(space, row, effort)
         found = _regressed(x, targets, row.lesson or "ridge")
     for target, transfer, labels, score, spent in found:
-        run, table, parts = target.case
-        about = {"space": space.name, "split": space.split, "table": table.name, "row": name, "run": run}
-        about |= {"device": effort.device}
-        sizes: dict[str, Any] = {"transfer": transfer, "labels": labels, "test": len(parts.test)}
-        yield {**about, **sizes, **measures(score[table.rows[parts.test]], table.values[parts.test]), **spent}
+        asked = score[target.case.table.rows[target.case.parts.test]]
+        yield reported(space, name, target.case, effort, asked, transfer=transfer, labels=labels) | spent
 
 
 def _targets(space: Space, runs: Sequence[int], sources: int, tables: Sequence[str] = ()) -> Iterator[Target]:

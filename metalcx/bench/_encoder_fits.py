@@ -74,10 +74,14 @@ def judged(
     cases = [Case(run, table, split(space, table, seed_of(run)[1])) for run in runs for table in asked]
     found = _learned(space, row, cases, effort, encoders) if row.learned else _regressed(space, row, cases, effort)
     for case, score, spent in found:
-        about = {"space": space.name, "split": space.split, "table": case.table.name, "row": name, "run": case.run}
-        about |= {"device": effort.device}
-        sizes: dict[str, Any] = {"labels": len(case.parts.train), "test": len(case.parts.test)}
-        yield {**about, **sizes, **measures(score, case.table.values[case.parts.test]), **spent}
+        yield reported(space, name, case, effort, score, labels=len(case.parts.train)) | spent
+
+
+def reported(space: Space, name: str, case: Case, effort: Effort, score: FloatArray, **known: float) -> dict[str, Any]:
+    """What a part says of a row on a table in a run: how well the test architectures are ranked by their scores."""
+    about = {"space": space.name, "split": space.split, "table": case.table.name, "row": name, "run": case.run}
+    about |= {"device": effort.device}
+    return {**about, **known, "test": len(case.parts.test), **measures(score, case.table.values[case.parts.test])}
 
 
 #: A case, scores of its test architectures, and seconds.

@@ -12,7 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from metalcx import hub
-from metalcx.bench._encoder_proxies import FloatArray, IntArray
+from metalcx.bench._encoder_proxies import FloatArray, IntArray, first_of
 from metalcx.bench._encoder_rows import ALL, MANY, OWN, Effort, Row
 from metalcx.bench._encoder_spaces import Space, Table, in_order
 from metalcx.encoders import EncoderConfig, GraphBatch, GraphEncoder, new_encoder
@@ -127,4 +127,4 @@ def encoder_of(row: Row, effort: Effort, seed: int, folder: Path) -> GraphEncode
 
 
 def _first(space: Space, rows: IntArray) -> IntArray:
-    return rows[np.unique(space.alike[rows], return_index=True)[1]]
+    return rows[first_of(space.alike[rows])[0]]

@@ -23,7 +23,7 @@ def best_proxy(graphs: GraphBatch, same: IntArray) -> tuple[str | None, FloatArr
         graphs: Of networks, so without what does nothing, m of them.
         same: The same number for those that differ in their numbering alone, shape (m,).
     """
-    first, place = _first(same)
+    first, place = first_of(same)
     name, values = known_proxy(graphs.take(first))
     return name, values[place]
 
@@ -36,7 +36,7 @@ def several_proxies(graphs: GraphBatch, same: IntArray, path: Path | None) -> tu
         same: Which are the same.
         path: A file to read them from if it is there and of these graphs, and to write them to.
     """
-    first, place = _first(same)
+    first, place = first_of(same)
     asked = graphs.take(first)
     of = hashlib.sha256(asked.edges.tobytes() + asked.features.tobytes()).hexdigest()
     if path is not None and path.exists():
@@ -50,6 +50,7 @@ def several_proxies(graphs: GraphBatch, same: IntArray, path: Path | None) -> tu
     return names, values[place]
 
 
-def _first(same: IntArray) -> tuple[IntArray, IntArray]:
+def first_of(same: IntArray) -> tuple[IntArray, IntArray]:
+    """The first of all that share a number, shape (u,), and for each its place among those, shape of `same`."""
     first, place = np.unique(same, return_index=True, return_inverse=True)[1:]
     return np.asarray(first, dtype=np.int64), np.asarray(place, dtype=np.int64)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metalcx.bench._encoder_proxies import FloatArray, IntArray, best_proxy, several_proxies
+from metalcx.bench._encoder_proxies import FloatArray, IntArray, best_proxy, first_of, several_proxies
 from metalcx.corpora import Corpus, Task, families
 from metalcx.curves import Curves
 from metalcx.encoders import GraphBatch, standard_ranks
@@ -91,12 +91,12 @@ class Space:
     @cached_property
     def unique(self) -> IntArray:
         """The first of all graphs that are alike, shape (u,)."""
-        return np.unique(self.alike, return_index=True)[1]
+        return first_of(self.alike)[0]
 
     @cached_property
     def code(self) -> IntArray:
         """Of each architecture the place in `unique` of what is alike, shape (m,)."""
-        return np.asarray(np.unique(self.alike, return_inverse=True)[1], dtype=np.int64)
+        return first_of(self.alike)[1]
 
     @cached_property
     def proxy(self) -> tuple[str | None, FloatArray]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import kendalltau, rankdata
 from torch import Tensor
 
 #: Of so many numbers all pairs are looked at at once.
@@ -52,6 +51,8 @@ def kendall(scores: Tensor, values: Tensor) -> Tensor:
         values: Shape (m, n).
     """
     if scores.shape[1] > FEW:  # all pairs would be too many
+        from scipy.stats import kendalltau
+
         found = [kendalltau(*pair).statistic for pair in zip(scores.cpu(), values.cpu(), strict=True)]
         return torch.from_numpy(np.nan_to_num(found, nan=-1.0)).to(scores.device)
     signs = [(of[..., :, None] - of[..., None, :]).sign() for of in (scores.double(), values.double())]
@@ -72,6 +73,8 @@ def standard_ranks(values: npt.ArrayLike) -> npt.NDArray[np.float32]:
     Returns:
         Shape (graphs, q), finite: 0 where a value is not known or all are alike.
     """
+    from scipy.stats import rankdata
+
     table = np.asarray(values, dtype=np.float64)
     ranks = rankdata(table.reshape(len(table), -1), axis=0, nan_policy="omit")
     known = np.isfinite(ranks)
