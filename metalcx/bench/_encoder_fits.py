@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from metalcx.bench._encoder_proxies import FloatArray, IntArray
 from metalcx.bench._encoder_rows import PROXY, Effort, Row
 from metalcx.bench._encoder_spaces import Space, Split, Table, split
 from metalcx.encoders import FinetuneConfig, GraphEncoder, Ranker
+from metalcx.encoders._ensemble import ensemble_jobs, spread_of
 from metalcx.encoders._finetune_many import Job, Lesson, finetune_many, scores_of_all
 
 #: Of weights and training, as published; each with as many permutations of the architectures.
@@ -91,17 +93,23 @@ Scored = Iterator[tuple[Case, FloatArray, dict[str, float]]]
 def _learned(
     space: Space, row: Row, cases: Sequence[Case], effort: Effort, encoders: Mapping[int, GraphEncoder]
 ) -> Scored:
-    clock, beside, jobs = Clock(), space.beside if row.beside else None, []
-    for case in cases:
-        config = replace(effort.finetune, seed=seed_of(case.run)[0])
-        start = Ranker.fresh(encoders[case.run], config, 0 if beside is None else beside.shape[1])
-        train, valid = (case.lesson(part) for part in case.parts[:2])
-        jobs.append(Job(start, (train,), valid, config.seed))
-    rankers = trained(space, jobs, effort.finetune, effort.device, beside)
-    scores = scored(space, rankers, effort.device, beside)
+    clock, beside = Clock(), space.beside if row.beside else None
+    each = [_jobs(row, case, effort, encoders[case.run], 0 if beside is None else beside.shape[1]) for case in cases]
+    rankers = trained(space, list(chain.from_iterable(each)), effort.finetune, effort.device, beside)
+    scores = scored(space, rankers, effort.device, beside).reshape(len(cases), len(each[0]), -1)
     spent = clock.spent(len(cases))
-    for case, score in zip(cases, scores, strict=True):
-        yield case, score[case.table.rows[case.parts.test]], spent
+    for case, members in zip(cases, scores, strict=True):
+        known = members[:, case.table.rows[np.concatenate(case.parts[:2])]]
+        yield case, (members[:, case.table.rows[case.parts.test]] / spread_of(known)[:, None]).mean(0), spent
+
+
+def _jobs(row: Row, case: Case, effort: Effort, encoder: GraphEncoder, extra: int) -> list[Job]:
+    """The trainings of a row in a case: one, or those of an ensemble, which learns from what would validate too."""
+    config = replace(effort.finetune, seed=seed_of(case.run)[0])
+    if row.ensemble:
+        return ensemble_jobs(encoder, case.lesson(np.concatenate(case.parts[:2])), config, extra)
+    train, valid = (case.lesson(part) for part in case.parts[:2])
+    return [Job(Ranker.fresh(encoder, config, extra), (train,), valid, config.seed)]
 
 
 def trained(

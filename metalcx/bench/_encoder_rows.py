@@ -15,6 +15,8 @@ LESSONS = ("none", "proxy", "flow", "both")
 MANY = "many"
 #: After the name of an encoder or of inputs: several proxies are read beside the rest.
 BESIDE = "+proxies"
+#: After the name of an encoder: several rankers, by folds of the labels and of what would validate.
+ENSEMBLE = "+ensemble"
 
 #: What pre-training sees: all graphs of the space, half of them, or those of all spaces.
 OWN, HALF, ALL = "own", "half", "all"
@@ -30,19 +32,22 @@ class Row(NamedTuple):
         lesson: What the encoder has learned before, or the regression.
         pool: What graphs the encoder has seen.
         beside: Whether several proxies are read beside.
+        ensemble: Whether several rankers learn by folds.
     """
 
     kind: str
     lesson: str
     pool: str = OWN
     beside: bool = False
+    ensemble: bool = False
 
     @classmethod
     def parse(cls, name: str) -> Row:
         """The row of this name."""
         before, _, pool = name.partition("@")
         kind, _, lesson = before.partition("/")
-        return cls(kind.removesuffix(BESIDE), lesson, pool or OWN, kind.endswith(BESIDE))
+        alone = kind.removesuffix(ENSEMBLE)
+        return cls(alone.removesuffix(BESIDE), lesson, pool or OWN, alone.endswith(BESIDE), kind.endswith(ENSEMBLE))
 
     @property
     def learned(self) -> bool:
@@ -62,7 +67,7 @@ class Row(NamedTuple):
     @property
     def plain(self) -> str:
         """The same row of an encoder that has learned nothing."""
-        return f"{self.kind}{BESIDE if self.beside else ''}/none"
+        return f"{self.kind}{BESIDE if self.beside else ''}{ENSEMBLE if self.ensemble else ''}/none"
 
     @property
     def needs_proxy(self) -> bool:
@@ -83,7 +88,12 @@ METHODS = (*TABLES, *ENCODERS)
 _FURTHER = (
     *(f"{features}/{model}" for features in WITH_PROXIES for model in MODELS),
     *(f"{kind}/{MANY}" for kind in KINDS),
-    *(f"{kind}{BESIDE}/{lesson}" for kind in KINDS for lesson in (*LESSONS, MANY)),
+    *(
+        f"{kind}{how}/{lesson}"
+        for kind in KINDS
+        for how in (BESIDE, ENSEMBLE, BESIDE + ENSEMBLE)
+        for lesson in (*LESSONS, MANY)
+    ),
 )
 ON_REQUEST = (
     *_FURTHER,

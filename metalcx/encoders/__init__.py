@@ -10,6 +10,8 @@ from metalcx.encoders._encoder import FlowEncoder as FlowEncoder
 from metalcx.encoders._encoder import GatedGCN as GatedGCN
 from metalcx.encoders._encoder import GraphEncoder as GraphEncoder
 from metalcx.encoders._encoder import new_encoder as new_encoder
+from metalcx.encoders._ensemble import Ensemble as Ensemble
+from metalcx.encoders._ensemble import finetune_ensemble as finetune_ensemble
 from metalcx.encoders._finetune import Labelled as Labelled
 from metalcx.encoders._finetune import finetune as finetune
 from metalcx.encoders._flow import FlowSurrogate as FlowSurrogate
@@ -38,6 +40,7 @@ __all__ = [
     "CountTable",
     "Encoder",
     "EncoderConfig",
+    "Ensemble",
     "FinetuneConfig",
     "FlowEncoder",
     "FlowSurrogate",
@@ -50,6 +53,7 @@ __all__ = [
     "PretrainConfig",
     "Ranker",
     "finetune",
+    "finetune_ensemble",
     "fisher",
     "gradient_norm",
     "jacob_cov",

@@ -12,6 +12,7 @@ import pytest
 from metalcx import hub
 from metalcx.bench import METHODS, run_encoder, time_encoders
 from metalcx.bench._encoder_pools import Pool, seen
+from metalcx.bench._encoder_rows import Row
 from metalcx.bench._encoder_spaces import read_space, split
 from metalcx.encoders._pretraining import Training
 from metalcx.errors import DataError
@@ -122,6 +123,16 @@ def test_rows_may_read_several_proxies(data, tmp_path):
         assert space.proxies[0] == ("a", "b", "c")
         assert space.beside.shape == (len(space.batch), 3)
         np.testing.assert_allclose(space.proxies[1][:, 0], space.proxy[1], rtol=1e-6)
+
+
+def test_an_ensemble_learns_from_what_would_validate_too(data, tmp_path):
+    methods = ("gin/none", "gin+ensemble/none", "gin+proxies+ensemble/flow")
+    rows = run_encoder(data, tmp_path, spaces=["nb201-finals"], methods=methods, effort=QUICK, runs=2)
+    assert {row["row"] for row in rows} == set(methods)
+    tau = {name: np.mean([row["tau"] for row in rows if row["row"] == name]) for name in methods}
+    assert tau["gin+ensemble/none"] > tau["gin/none"], "five rankers, and half as many labels again"
+    assert Row.parse("gin+proxies+ensemble/flow@half") == Row("gin", "flow", "half", beside=True, ensemble=True)
+    assert Row.parse("gin+proxies+ensemble/flow@half").plain == "gin+proxies+ensemble/none"
 
 
 def test_some_tables_alone(data, tmp_path):
