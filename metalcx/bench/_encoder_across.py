@@ -93,7 +93,7 @@ def _learned(space: Space, targets: Sequence[Target], effort: Effort, encoders: 
         for target, seed in zip(targets, seeds, strict=True)
     ]
     jobs = [Job(start, t.others, None, seed) for start, t, seed in zip(fresh, targets, seeds, strict=True)]
-    long = replace(effort.finetune, epochs=effort.source_epochs, batch=effort.source_batch)
+    long = replace(effort.finetune, epochs=effort.source_epochs, batch=effort.source_batch, most_steps=None)
     for transfer in (False, True):
         starts = trained(space, jobs, long, effort.device) if transfer else fresh
         for labels in FEW if transfer else FEW[1:]:

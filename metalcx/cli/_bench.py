@@ -85,11 +85,14 @@ def encoder(
             metavar="NAME",
             help="What to judge, such as gated-gcn/both; with @half behind it pre-trained on half of the graphs, which "
             "holds those with a label, with @all on those of all spaces; gated-gcn/many ranked by several proxies, "
-            "gated-gcn+proxies/none reads them; repeat. The protocol's by default.",
+            "gated-gcn+proxies/none reads them, gated-gcn+ensemble/none is five rankers by folds of the labels; "
+            "repeat. The protocol's by default.",
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Epochs of pre-training.")] = 200,
-    tune: Annotated[int, typer.Option("--tune", metavar="N", min=1, help="Epochs of fine-tuning.")] = 500,
+    epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Epochs of pre-training.")] = 60,
+    tune: Annotated[
+        int, typer.Option("--tune", metavar="N", min=1, help="Epochs of fine-tuning, in 5 N steps at most.")
+    ] = 500,
     hidden: Annotated[int, typer.Option("--hidden", metavar="N", min=1, help="Width of encoders.")] = 128,
     by_row: Annotated[
         bool, typer.Option("--by-row", help="Let isomorphic architectures be on both sides of a split.")
@@ -120,7 +123,9 @@ def encoder(
         rows = time_encoders(data / (space or ["nb201-finals"])[0], hidden, out=out)
         columns: tuple[str, ...] = ("encoder", "graphs", "cold", "warm")
     else:
-        effort = Effort(PretrainConfig(epochs=epochs), FinetuneConfig(epochs=tune), hidden, device=device)
+        effort = Effort(
+            PretrainConfig(epochs=epochs), FinetuneConfig(epochs=tune, most_steps=5 * tune), hidden, device=device
+        )
         with Progress("bench encoder") as progress:
             rows = run_encoder(
                 data,

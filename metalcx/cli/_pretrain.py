@@ -57,7 +57,7 @@ def pretrain_encoder(
         Lesson, typer.Option("--learn", help="To tell the flow surrogate, to rank by a zero-cost proxy, or both.")
     ] = Lesson.BOTH,
     hidden: Annotated[int, typer.Option("--hidden", metavar="N", min=1, help="Width of the encoder.")] = 128,
-    epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Passes over all graphs.")] = 200,
+    epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Passes over all graphs.")] = 60,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was killed.")] = False,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",

@@ -82,11 +82,11 @@ def finetune_many(
     with seeded(one_seed(*(job.seed for job in jobs)), device):
         if unmoved:
             training.judge()
-        for epoch in range(config.epochs):
+        for epoch in range(training.epochs):
             training.learn()
             tau = training.judge()
             if progress is not None:
-                progress(epoch + 1, config.epochs, f"fine-tuning, Kendall tau {tau:.4f}")
+                progress(epoch + 1, training.epochs, f"fine-tuning, Kendall tau {tau:.4f}")
     return training.result()
 
 
@@ -111,6 +111,14 @@ class _Training:
         self.valid = self._validation()
         self.best = torch.full((len(jobs),), -np.inf, dtype=torch.float64, device=device)
         self.kept = self.stack.kept()
+
+    @property
+    def epochs(self) -> int:
+        """Passes over all lessons."""
+        if self.config.most_steps is None:
+            return self.config.epochs
+        steps = sum(_parts(len(lesson.graphs), self.config.batch) for lesson in self.jobs[0].lessons)
+        return min(self.config.epochs, -(-self.config.most_steps // steps))
 
     def learn(self) -> None:
         """One pass over all lessons."""
@@ -178,9 +186,14 @@ def _steps(lessons: Sequence[Lesson], size: int, random: np.random.Generator) ->
     steps = []
     for lesson in lessons:
         order = random.permutation(len(lesson.graphs))
-        for part in np.array_split(order, max(1, round(len(order) / size))):
+        for part in np.array_split(order, _parts(len(order), size)):
             steps.append(Lesson(lesson.graphs[part], lesson.values[part]))
     return (steps[place] for place in random.permutation(len(steps)))
+
+
+def _parts(n: int, size: int) -> int:
+    """How many steps n graphs make."""
+    return max(1, round(n / size))
 
 
 def scores_of_all(

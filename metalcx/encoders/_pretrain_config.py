@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from metalcx._schedule import warmed_and_annealed
 from metalcx.encoders._flow import FlowSurrogate
 from metalcx.errors import DataError
 
@@ -12,7 +13,9 @@ TASKS = ("flow", "proxy", "both")
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Settings of pre-training, by default the published ones (Kim et al., FGP, NeurIPS 2025).
+    """Settings of pre-training, by default the published ones (Kim et al., FGP, NeurIPS 2025) but for the rate.
+
+    Published is a constant rate of 1e-3 over 200 epochs; one that rises and falls learns more in fewer epochs.
 
     Args:
         task: ``flow`` (tell the surrogate), ``proxy`` (rank by the proxy) or ``both``.
@@ -27,7 +30,8 @@ class PretrainConfig:
         proxy_hidden: Width of that of the head that ranks.
         epochs: Passes over the graphs.
         batch: Graphs in a step.
-        rate: Learning rate of AdamW, constant.
+        rate: Learning rate of AdamW: its peak, or throughout.
+        annealed: Whether the rate rises over the first tenth of the epochs and falls to 0 over the others.
         weight_decay: Of AdamW.
         checkpoint_every: Epochs between checkpoints.
         seed: Of heads, batches, pairs and dropout.
@@ -45,9 +49,10 @@ class PretrainConfig:
     pairs: int = 8
     flow_hidden: int = 128
     proxy_hidden: int = 64
-    epochs: int = 200
+    epochs: int = 60
     batch: int = 256
-    rate: float = 1e-3
+    rate: float = 5e-3
+    annealed: bool = True
     weight_decay: float = 1e-6
     checkpoint_every: int = 10
     seed: int = 0
@@ -58,3 +63,7 @@ class PretrainConfig:
         least = min(self.pairs, self.flow_hidden, self.proxy_hidden, self.epochs, self.batch, self.checkpoint_every)
         if least < 1 or not self.rate > 0:
             raise DataError("pairs, widths, epochs, batch and checkpoint_every are at least 1, the rate is more than 0")
+
+    def rate_at(self, epoch: int) -> float:
+        """Learning rate in an epoch, counted from 0."""
+        return self.rate * warmed_and_annealed((epoch + 0.5) / self.epochs) if self.annealed else self.rate

@@ -16,7 +16,7 @@ from metalcx.encoders._layers import mlp
 from metalcx.encoders._lessons import Lessons
 from metalcx.encoders._pretrain_config import PretrainConfig
 from metalcx.encoders._ranking import hinge, pairs_among
-from metalcx.encoders._replay import Replay, descend, one_seed, optimiser_of
+from metalcx.encoders._replay import Replay, descend, one_seed, optimiser_of, set_rate
 from metalcx.encoders._stack import Stack
 from metalcx.errors import ModelError
 
@@ -70,6 +70,7 @@ class Training:
         Raises:
             ModelError: If a loss stops being a number.
         """
+        set_rate(self.optimiser, self.config.rate_at(number))
         randoms = [np.random.default_rng([own.seed, number]) for own in self.configs]
         torch.manual_seed(one_seed(number, *(own.seed for own in self.configs)))
         order = np.stack([random.permutation(len(self.lessons)) for random in randoms])

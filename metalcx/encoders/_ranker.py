@@ -24,6 +24,7 @@ class FinetuneConfig:
 
     Args:
         epochs: Passes over the labelled graphs; published are 200, 500 and 300 for NAS-Bench-101, 201 and 301.
+        most_steps: Steps after which no further epoch begins, so that many labels take no longer than few.
         batch: Graphs in a step, of which all pairs count.
         rate: Learning rate of AdamW, constant.
         weight_decay: Of AdamW.
@@ -42,10 +43,13 @@ class FinetuneConfig:
     margin: float = 0.5
     hidden: int = 64
     seed: int = 0
+    most_steps: int | None = None
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.hidden) < 1 or self.batch < 2 or not self.rate > 0:
-            raise DataError("epochs and hidden are at least 1, a batch has 2 graphs or more, the rate is more than 0")
+        if min(self.epochs, self.hidden, self.most_steps or 1) < 1 or self.batch < 2 or not self.rate > 0:
+            raise DataError(
+                "epochs, hidden and most_steps are at least 1, a batch has 2 graphs or more, the rate is more than 0"
+            )
 
 
 def columns(extra: npt.ArrayLike | None, n: int, what: str) -> FloatArray:

@@ -66,10 +66,19 @@ class Replay:
 
 
 def optimiser_of(module: torch.nn.Module, rate: float, weight_decay: float, device: str) -> torch.optim.AdamW:
-    """AdamW whose steps can be recorded where they run on a GPU."""
-    return torch.optim.AdamW(
-        module.parameters(), lr=rate, weight_decay=weight_decay, capturable=device.startswith("cuda")
-    )
+    """AdamW whose steps can be recorded where they run on a GPU, and whose rate can be changed between them."""
+    gpu = device.startswith("cuda")
+    own = torch.tensor(rate, device=device) if gpu else rate
+    return torch.optim.AdamW(module.parameters(), lr=own, weight_decay=weight_decay, capturable=gpu)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Change the learning rate, in place where a recorded step reads it."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def descend(loss: Tensor, optimiser: torch.optim.Optimizer) -> None:

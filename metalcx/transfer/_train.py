@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from metalcx._checkpoint import Checkpoint, other_training, save_checkpoint
+from metalcx._schedule import warmed_and_annealed
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._gate_items import Items
 from metalcx.forecasters._gate_network import GateConfig, GateNetwork, gate_loss
@@ -172,7 +173,7 @@ def run_outer_loop(
         for step in range(start, config.steps):
             torch.manual_seed(hash((config.seed, step)) % 2**31)
             for group in optimiser.param_groups:
-                group["lr"] = config.rate * _schedule(step / config.steps)
+                group["lr"] = config.rate * warmed_and_annealed(step / config.steps)
             optimiser.zero_grad()
             value = loss(step) * members
             if not torch.isfinite(value):
@@ -186,11 +187,6 @@ def run_outer_loop(
             if progress is not None:
                 progress(done, config.steps, f"meta-training, loss {float(value.detach()) / members:.4f}")
     module.eval()
-
-
-def _schedule(share: float) -> float:
-    """Linear warm-up over the first tenth, cosine to 0 after it."""
-    return share / 0.1 + 0.01 if share < 0.1 else 0.5 * (1 + float(np.cos(np.pi * (share - 0.1) / 0.9)))
 
 
 def _save(

@@ -70,6 +70,21 @@ def test_the_epoch_that_validates_best_is_kept():
     np.testing.assert_array_equal(kept.score(TEST), stopped.score(TEST))
 
 
+def test_many_labels_take_no_longer_than_few():
+    """40 labels are 2 steps of 20 an epoch: 7 steps end with the fourth."""
+    seen = []
+    config = replace(QUICK, batch=20, epochs=12)
+    short = finetune(ENCODER, LABELS, None, replace(config, most_steps=7), lambda done, total, _: seen.append(total))
+    assert seen == [4] * 4
+    np.testing.assert_array_equal(
+        short.score(TEST), finetune(ENCODER, LABELS, None, replace(config, epochs=4)).score(TEST)
+    )
+    few = finetune(ENCODER, LABELS, None, replace(config, epochs=2, most_steps=7))
+    np.testing.assert_array_equal(
+        few.score(TEST), finetune(ENCODER, LABELS, None, replace(config, epochs=2)).score(TEST)
+    )
+
+
 def test_same_seed_same_ranker_and_the_global_generator_is_left_alone():
     torch.manual_seed(4)
     expected = torch.rand(2)
