@@ -111,8 +111,7 @@ class Effort:
 
     Args:
         pretrain: Settings of pre-training; the task and the seed are set for each row.
-        finetune: Settings of fine-tuning, by default those published for NAS-Bench-201, and no more steps than its 78
-            labels take; the seed is set for each run.
+        finetune: Settings of fine-tuning, by default no more steps than 78 labels take; the seed is set for each run.
         hidden: Width of the encoders.
         sources: Across datasets, labelled architectures that are learned from on each other dataset.
         source_epochs: Passes over them.
@@ -121,7 +120,7 @@ class Effort:
     """
 
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
-    finetune: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(epochs=500, most_steps=2500))
+    finetune: FinetuneConfig = field(default_factory=lambda: FinetuneConfig(most_steps=1000))
     hidden: int = 128
     sources: int = 1000
     source_epochs: int = 20

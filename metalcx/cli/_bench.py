@@ -92,7 +92,7 @@ def encoder(
     epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Epochs of pre-training.")] = 60,
     tune: Annotated[
         int, typer.Option("--tune", metavar="N", min=1, help="Epochs of fine-tuning, in 5 N steps at most.")
-    ] = 500,
+    ] = 200,
     hidden: Annotated[int, typer.Option("--hidden", metavar="N", min=1, help="Width of encoders.")] = 128,
     by_row: Annotated[
         bool, typer.Option("--by-row", help="Let isomorphic architectures be on both sides of a split.")

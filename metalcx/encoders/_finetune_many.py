@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from metalcx._device import check_device
+from metalcx._schedule import warmed_and_annealed
 from metalcx.encoders._batch import FloatArray, GraphBatch, IntArray
 from metalcx.encoders._encoder import chunks
 from metalcx.encoders._inputs import Inputs, Table, inputs_of
 from metalcx.encoders._pretrain import Progress
 from metalcx.encoders._ranker import FinetuneConfig, Ranker
 from metalcx.encoders._ranking import hinge, kendall
-from metalcx.encoders._replay import Replay, descend, one_seed, optimiser_of, seeded
+from metalcx.encoders._replay import Replay, descend, one_seed, optimiser_of, seeded, set_rate
 from metalcx.encoders._stack import Stack
 from metalcx.errors import DataError, ModelError
 
@@ -83,6 +84,8 @@ def finetune_many(
         if unmoved:
             training.judge()
         for epoch in range(training.epochs):
+            share = (epoch + 0.5) / training.epochs
+            set_rate(training.optimiser, config.rate * (warmed_and_annealed(share) if config.annealed else 1.0))
             training.learn()
             tau = training.judge()
             if progress is not None:

@@ -59,7 +59,7 @@ def test_the_epoch_that_validates_best_is_kept():
     """Labels that are noise validate at random, so the best epoch is hardly ever the last."""
     noise = np.random.default_rng(0).normal(size=len(VALID))
     seen = []
-    config = replace(QUICK, epochs=12, seed=5)
+    config = replace(QUICK, epochs=12, seed=5, annealed=False)
     kept = finetune(
         ENCODER, LABELS, Labelled(VALID, noise), config, lambda done, total, note: seen.append(float(note.split()[-1]))
     )
@@ -97,7 +97,7 @@ def test_same_seed_same_ranker_and_the_global_generator_is_left_alone():
 
 
 def test_pre_training_on_what_matters_helps_with_few_labels():
-    few, quick = Labelled(TRAIN[:6], worth(TRAIN[:6])), replace(QUICK, epochs=15, rate=1e-3)
+    few, quick = Labelled(TRAIN[:6], worth(TRAIN[:6])), replace(QUICK, epochs=15, rate=1e-3, annealed=False)
     encoder = new_encoder(ENCODER.config)
     # A proxy that says what the labels would say, of graphs other than those judged.
     pretrain(encoder, VALID, PretrainConfig(task="proxy", epochs=60, rate=1e-2), proxy=worth(VALID))
