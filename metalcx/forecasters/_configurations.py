@@ -37,7 +37,7 @@ class ConfigurationSpace:
         numbers, categories = [], []
         for name in () if config is None else map(str, config.columns):
             column = config[name]  # type: ignore[index]
-            values = _numeric(column)
+            values = numeric(column)
             if np.isfinite(values).sum() < column.notna().sum():
                 levels = tuple(sorted({str(v) for v in column[column.notna()]}))
                 categories += [(name, levels)] if len(levels) > 1 else []
@@ -69,14 +69,15 @@ class ConfigurationSpace:
 
     @staticmethod
     def _number(column: pd.Series, log: bool, centre: float, spread: float) -> FloatArray:
-        values = _numeric(column)
+        values = numeric(column)
         if log:
             values = np.log(np.where(values > 0, values, np.nan))
         scaled = np.clip((values - centre) / spread, -REACH, REACH)
         return np.where(np.isfinite(scaled), scaled, 0.0)
 
 
-def _numeric(column: pd.Series) -> FloatArray:
+def numeric(column: pd.Series) -> FloatArray:
+    """A column as numbers, NaN where it holds none."""
     import pandas as pd
 
     return np.asarray(pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))

@@ -35,19 +35,22 @@ class GateInputs:
         offsets: Experts' points less the centre, in anchors, shape (u, Q, len(GATED)).
         centre: med5 (the last value without support), oriented, shape (u, Q).
         anchor: Unit of the output: the centre's error to be expected, oriented, shape (u, Q), positive.
+        missed: By how much each support run came out above what med5 says of it from the others, oriented, shape
+            (u, K); 0 below K = 2.
     """
 
     x: FloatArray
     offsets: FloatArray
     centre: FloatArray
     anchor: FloatArray
+    missed: FloatArray
 
 
 def gate_inputs(a: Aligned) -> GateInputs:
     """Run all experts and describe the requests; see `GateInputs`."""
     panel = points(a, (*GATED, "med5"))
     centre = panel[..., -1]
-    errors, bias, anchor = _track_record(a)
+    errors, bias, anchor, missed = _track_record(a)
     offsets = np.clip((panel[..., :-1] - centre[..., None]) / anchor[..., None], -REACH, REACH)
     wide = (*centre.shape, len(GATED))
     parts = [
@@ -59,22 +62,22 @@ def gate_inputs(a: Aligned) -> GateInputs:
         _times(a),
     ]
     x = np.nan_to_num(np.clip(np.concatenate(parts, -1), -12.0, 12.0))
-    return GateInputs(x, offsets, centre, anchor)
+    return GateInputs(x, offsets, centre, anchor, missed)
 
 
-def _track_record(a: Aligned) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Log error and bias of each expert on the support (u, E), and the anchor (u, Q)."""
+def _track_record(a: Aligned) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Log error and bias of each expert on the support (u, E), the anchor (u, Q), and what med5 missed (u, K)."""
     prior = prior_scale(a)
     if a.k < 2:
         none = np.zeros((len(a.t), len(GATED)))
-        return none, none, prior
+        return none, none, prior, np.zeros_like(a.future)
     miss = held_out(a, (*GATED, "med5")) - a.future[..., None]
     size = np.abs(miss).mean(1)
     # The prior is bounded by what the support shows, so that one wild prefix does not decide.
     tiny = 1e-9 * np.abs(a.future).max(1, keepdims=True) + 1e-300
     prior = np.clip(prior, 0.1 * size[:, -1:], 4.0 * np.maximum(np.abs(miss[..., -1]).max(1, keepdims=True), tiny))
     anchor = (a.k * size[:, -1:] + ANCHOR_PRIOR * prior) / (a.k + ANCHOR_PRIOR)
-    return np.log(size[:, :-1] + 0.01 * anchor.min(1, keepdims=True)), miss[..., :-1].mean(1), anchor
+    return np.log(size[:, :-1] + 0.01 * anchor.min(1, keepdims=True)), miss[..., :-1].mean(1), anchor, -miss[..., -1]
 
 
 def _range(means: FloatArray, last: FloatArray, best: FloatArray) -> FloatArray:

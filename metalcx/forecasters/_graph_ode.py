@@ -1,0 +1,202 @@
+"""The latent graph ODE as a forecaster: a correction of the expert gate by a state that follows a law of its own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.func import functional_call
+
+from metalcx.curves import Curves, PaddedCurves
+from metalcx.curves._batch import FloatArray
+from metalcx.errors import ModelError, name_some
+from metalcx.forecasters._base import BaseForecaster, Support
+from metalcx.forecasters._configurations import ConfigurationSpace
+from metalcx.forecasters._gate_adapt import MIN_SUPPORT, width_factor
+from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
+from metalcx.forecasters._gate_items import SUPPORT_CUTS
+from metalcx.forecasters._gate_network import MEDIAN, GateConfig
+from metalcx.forecasters._ode_inputs import RunInputs, TimeInputs, left_out_inputs, ode_inputs
+from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, Runs, Times
+from metalcx.forecasters._traits import HASHED, Architectures, Traits, traits
+from metalcx.protocol import SHARES
+
+if TYPE_CHECKING:
+    from metalcx.encoders import GraphEncoder
+
+#: Draws of the state at the cut over which a forecast is averaged; the same for all runs, each with its mirror.
+DRAWS = 2
+
+#: Further metrics that are read.
+FURTHER = 2
+
+
+@dataclass(frozen=True)
+class LatentGraphODE(BaseForecaster):
+    """Meta-trained forecaster: a latent ODE, conditioned on architecture, configuration and task, over an expert gate.
+
+    The prefix decides where a state begins, a law that depends on the architecture's embedding, the configuration and
+    the support where it goes (`OdeNetwork`); it corrects what the expert gate says. Adaptation is amortised: the
+    support is read, run by run, and decides how far architecture and configuration are listened to.
+
+    Args:
+        config: Sizes and parts.
+        network: The weights; untrained by default, which is nearly the mean of the experts.
+        encoder: What reads architectures; None if none are read.
+        width: Factor on the quantiles' distance from the median, chosen in adaptation.
+    """
+
+    config: OdeConfig = field(default_factory=OdeConfig)
+    network: OdeNetwork | None = field(default=None, repr=False, compare=False)
+    encoder: GraphEncoder | None = field(default=None, repr=False, compare=False)
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.network is None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                object.__setattr__(self, "network", OdeNetwork(self.config).eval())
+        read = 0 if self.encoder is None else self.encoder.width
+        if read != self.config.arch:
+            raise ModelError(f"the encoder gives {read} numbers an architecture; the network reads {self.config.arch}")
+
+    @cached_property
+    def _architectures(self) -> Architectures:
+        return Architectures(self.encoder)
+
+    @cached_property
+    def _space(self) -> ConfigurationSpace:
+        source = self.support.source
+        return ConfigurationSpace.of(None if source is None else source.config)
+
+    @cached_property
+    def _known(self) -> Traits:
+        """What is known of the support beside its curves."""
+        source = self.support.source
+        return no_traits(self.config.arch) if source is None else traits(source, self._space, self._architectures)
+
+    def _fitted(self, steps: int | None, seed: int) -> Self:
+        k = len(self.support)
+        if k < MIN_SUPPORT:
+            return replace(self, width=1.0)
+        runs, times, truth = left_out_inputs(self.support.curves, self._known, SUPPORT_CUTS)
+        y = np.clip((truth - times.centre[:, 0]) / times.anchor[:, 0], -1e3, 1e3)
+        scaled, _ = self._quantiles(runs, times)
+        return replace(self, width=width_factor(scaled, y, k))
+
+    def _predict(
+        self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
+    ) -> tuple[FloatArray, FloatArray]:
+        own = traits(queries, self._space, self._architectures)
+        known = (self.support.curves, prefix, rows, times, own, self._known)
+        runs, asked = ode_inputs(*known, further_metrics(queries))
+        scaled, lost = self._quantiles(runs, asked)
+        if lost.any():
+            warnings.warn(
+                f"the state of runs {name_some(queries.ids[lost])} stopped being numbers; their forecasts are those of "
+                "the expert gate alone",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        middle = scaled[:, MEDIAN : MEDIAN + 1]
+        values = asked.centre + asked.anchor * (middle + self.width * (scaled - middle))
+        return values @ SHARES, values
+
+    def _quantiles(self, runs: RunInputs, times: TimeInputs) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """In anchors around the centre, shape (b, levels), and which runs were lost, shape (n,).
+
+        In double precision: in single, a forecast would change with its batch mates in the sixth digit.
+        """
+        assert self.network is not None
+        weights = {name: value.double() for name, value in self.network.state_dict().items()}
+        noise = torch.randn(DRAWS, self.config.latent, generator=torch.Generator().manual_seed(0)).double()
+        given = as_runs(runs, torch.float64), as_times(times, torch.float64)
+        with torch.no_grad():
+            drawn = [
+                functional_call(self.network, weights, (*given, row.expand(len(runs), -1))) for row in (*noise, *-noise)
+            ]
+        quantiles = torch.stack([found.mean(0) for found, _ in drawn]).mean(0)
+        return quantiles.numpy(), torch.stack([lost for _, lost in drawn]).any(0).numpy()
+
+    # What the hub stores.
+
+    def config_dict(self) -> dict[str, Any]:
+        """Constructor arguments as JSON values."""
+        encoder = None if self.encoder is None else self.encoder.config_dict()
+        return {"network": asdict(self.config), "encoder": encoder, "experts": list(GATED), "features": N_FEATURES}
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """All weights, those of the encoder behind ``encoder.``."""
+        assert self.network is not None
+        own = {name: value.detach().numpy() for name, value in self.network.state_dict().items()}
+        return own | ({} if self.encoder is None else {f"encoder.{n}": v for n, v in self.encoder.tensors().items()})
+
+    @classmethod
+    def build(cls, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Self:
+        """The model of which `config_dict` and `tensors` gave these.
+
+        Raises:
+            ModelError: If it was made for other experts or features, or tensors do not fit the configuration.
+        """
+        made_for = (config.get("experts"), config.get("features"))
+        if made_for != (list(GATED), N_FEATURES):
+            raise ModelError(
+                f"the model was made for experts and features {made_for}; this version has others: retrain it"
+            )
+        try:
+            known = dict(config["network"])
+            size = OdeConfig(**{**known, "gate": GateConfig(**known["gate"])})
+        except (TypeError, KeyError) as error:
+            raise ModelError(f"config.json does not describe a LatentGraphODE: {error}") from None
+        parts = {n.removeprefix("encoder."): v for n, v in tensors.items() if n.startswith("encoder.")}
+        encoder = None
+        if config.get("encoder") is not None:
+            from metalcx.encoders import GraphEncoder
+
+            encoder = GraphEncoder.build(dict(config["encoder"]), parts)
+        network = OdeNetwork(size)
+        own = {n: torch.from_numpy(np.array(v)) for n, v in tensors.items() if not n.startswith("encoder.")}
+        try:
+            network.load_state_dict(own)
+        except RuntimeError as error:
+            raise ModelError(f"tensors do not fit config.json: {error!s:.200}") from None
+        return cls(size, network.eval(), encoder)
+
+    def delta(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """What adaptation changed beside the support."""
+        return {"width": self.width}, {}
+
+    def with_delta(self, support: Curves, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Self:
+        """The adapted model of which `delta` gave these."""
+        return replace(self, support=Support.of(support), width=float(config["width"]))
+
+
+def no_traits(width: int) -> Traits:
+    """Of no runs."""
+    none = np.zeros(0, dtype=bool)
+    return Traits(np.zeros((0, width)), none, np.zeros((0, 2 * HASHED)), np.zeros((0, 0)), none)
+
+
+def further_metrics(queries: Curves) -> Sequence[PaddedCurves]:
+    """Declared metrics beside the primary one, oriented, at most `FURTHER`."""
+    others = [metric for metric in queries.metrics if metric.name != queries.metric.name][:FURTHER]
+    padded = ((metric.sign, queries.padded(metric.name)) for metric in others)
+    return [curves.with_values(sign * curves.y) for sign, curves in padded]
+
+
+def as_runs(runs: RunInputs, dtype: torch.dtype) -> Runs:
+    """Tensors of runs that all have as many support runs."""
+    own = {name: torch.from_numpy(getattr(runs, name)).to(dtype) for name in Runs._fields if name != "k"}
+    return Runs(**own, k=torch.full((len(runs),), runs.relation.shape[1]))
+
+
+def as_times(times: TimeInputs, dtype: torch.dtype) -> Times:
+    """Tensors of requests."""
+    own = {name: torch.from_numpy(getattr(times, name)).to(dtype) for name in Times._fields if name != "run"}
+    return Times(**own, run=torch.from_numpy(times.run))

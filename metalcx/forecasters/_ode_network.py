@@ -1,0 +1,233 @@
+"""The latent graph ODE: from a prefix to a state, along a law of its own, to a correction of the expert gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu, softplus
+
+from metalcx.errors import DataError
+from metalcx.forecasters._gate_inputs import N_FEATURES
+from metalcx.forecasters._gate_network import N_OUTPUTS, GateConfig, GateNetwork
+from metalcx.forecasters._ode_inputs import TOKEN
+from metalcx.forecasters._ode_solve import Path, solve
+from metalcx.forecasters._peers import BESIDE, COURSE, RELATIONS
+from metalcx.forecasters._traits import HASHED
+
+#: Support runs at which the gates of configuration and architecture may be half open, and how fast they open.
+HALF_OPEN, OPENING = 10.0, 2.0
+
+
+@dataclass(frozen=True)
+class OdeConfig:
+    """Size and parts of an `OdeNetwork`.
+
+    Args:
+        gate: Of the expert gate.
+        latent: Numbers in a state.
+        hidden: Units of every hidden layer.
+        heads: Ways in which the support is weighed.
+        arch: Width of embeddings of architectures; 0 if they are not read.
+        config: Whether configurations are read.
+        support: Whether single support runs are read, beside what the gate's features say of all together.
+        dynamics: ``ode``, or ``direct``: a decoder that is told the time.
+        method: Solver of torchdiffeq.
+
+    Raises:
+        DataError: If a size is not positive, or a choice is not known.
+    """
+
+    gate: GateConfig = field(default_factory=GateConfig)
+    latent: int = 16
+    hidden: int = 64
+    heads: int = 4
+    arch: int = 0
+    config: bool = True
+    support: bool = True
+    dynamics: str = "ode"
+    method: str = "rk4"
+
+    def __post_init__(self) -> None:
+        if min(self.latent, self.hidden, self.heads) < 1 or self.arch < 0 or self.dynamics not in ("ode", "direct"):
+            raise DataError(f"sizes are positive and dynamics is ode or direct; got {self}")
+
+
+class Runs(NamedTuple):
+    """`RunInputs` as tensors, and how many of the support's places are taken, shape (n,)."""
+
+    x: Tensor
+    tokens: Tensor
+    arch: Tensor
+    config: Tensor
+    relation: Tensor
+    missed: Tensor
+    course: Tensor
+    evidence: Tensor
+    known: Tensor
+    has_arch: Tensor
+    k: Tensor
+
+
+class Times(NamedTuple):
+    """What is asked of runs, as in `TimeInputs`, as tensors."""
+
+    run: Tensor
+    s: Tensor
+    x: Tensor
+    offsets: Tensor
+    relation: Tensor
+    missed: Tensor
+
+
+class Law(NamedTuple):
+    """What decides how n runs go on.
+
+    Attributes:
+        mean: Of the state at the cut, shape (n, latent).
+        log_std: Of that, shape (n, latent).
+        push: What the drift adds before its activation, shape (n, hidden).
+        metric: How much each distance to support runs counts, shape (n, heads, relations).
+        alone: How much nothing counts beside them, shape (n, heads).
+        opened: How far configuration and architecture are listened to, in [0, 1], shape (n, 2).
+    """
+
+    mean: Tensor
+    log_std: Tensor
+    push: Tensor
+    metric: Tensor
+    alone: Tensor
+    opened: Tensor
+
+
+class OdeNetwork(nn.Module):
+    """Latent ODE after LC-GODE (Ding et al., AAAI 2025, section A.2 of their code), as a correction of an expert gate.
+
+    Prefix -> q(z0) = N(mean, std); dz/ds = W tanh(V z + push + w s), in log time s, where `push` comes from the
+    architecture's embedding, the configuration and the support; decoder of z(s) -> what is added to the outputs of the
+    gate. Its last layers begin at 0: untrained, and wherever its share is 0, it is the gate.
+
+    Args:
+        config: Sizes and parts.
+    """
+
+    arch_mean: Tensor
+    arch_std: Tensor
+
+    def __init__(self, config: OdeConfig) -> None:
+        super().__init__()
+        self.config = config
+        h, z, heads = config.hidden, config.latent, config.heads
+        self.gate = GateNetwork(config.gate)
+        self.point = nn.Linear(TOKEN, h)
+        self.weigh = nn.Linear(h, 1)
+        self.task = nn.Linear(N_FEATURES, h)
+        self.start = nn.Linear(2 * h, 2 * z)
+        self.metric = nn.Linear(h, heads * (len(RELATIONS) + 1))
+        self.open = nn.Linear(len(BESIDE) * 2, len(BESIDE))
+        self.peers = nn.Linear(heads * (1 + len(COURSE)), h)
+        self.config_in = nn.Linear(2 * HASHED, h, bias=False)
+        self.arch_in = nn.Linear(max(config.arch, 1), h, bias=False)
+        self.law = nn.Linear(h, h)
+        self.pull = nn.Linear(z, h)
+        self.clock = nn.Linear(1, h, bias=False)
+        self.drift_out = nn.Linear(h, z, bias=False)
+        self.read = nn.Linear(z + h + heads, h)
+        self.out = nn.Linear(h, N_OUTPUTS)
+        self.share = nn.Linear(N_FEATURES, 1)
+        self.register_buffer("arch_mean", torch.zeros(max(config.arch, 1)))
+        self.register_buffer("arch_std", torch.ones(max(config.arch, 1)))
+        with torch.no_grad():
+            for layer in (self.drift_out, self.out):
+                layer.weight.zero_()
+            self.out.bias.zero_()
+            self.open.bias.fill_(-1.0)
+
+    def forward(self, runs: Runs, times: Times, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Quantiles in anchors around the centre, shape (members, b, levels), and runs that were lost, shape (n,).
+
+        Args:
+            runs: n runs.
+            times: b requests.
+            noise: Standard normal draws for the states at the cuts, shape (n, latent).
+        """
+        law = self.laws(runs)
+        horizon = float(times.s.max()) if self.config.dynamics == "ode" and len(times.s) else 0.0
+        path = self.path(law, law.mean + noise * law.log_std.exp(), horizon)
+        return self.decode(law, path, times, runs), path.lost
+
+    def laws(self, runs: Runs) -> Law:
+        """How each run starts and what drives it."""
+        config, h = self.config, self.config.hidden
+        points = silu(self.point(runs.tokens))
+        score = self.weigh(points).masked_fill(runs.tokens[..., -1:] == 0, -1e9)
+        prefix = (score.softmax(1) * points).sum(1)
+        task = silu(self.task(self._standard(runs.x)))
+        mean, log_std = self.start(torch.cat([prefix, task], 1)).chunk(2, 1)
+        weights = self.metric(task).reshape(len(task), config.heads, -1)
+        law = Law(mean, log_std.clamp(-6, 1) - 1, task, softplus(weights[..., 1:]), weights[..., 0], self._opened(runs))
+        push = task + self.config_in(runs.config * law.opened[:, :1])
+        if config.arch:
+            known = (runs.arch - self.arch_mean) / self.arch_std * runs.has_arch
+            push = push + self.arch_in(known * law.opened[:, 1:])
+        if config.support:
+            seen = self._seen(law, runs.relation, torch.cat([runs.missed[..., None], runs.course], 2), runs.k)
+            push = push + self.peers(seen.reshape(len(task), -1))
+        return law._replace(push=self.law(silu(push)).reshape(-1, h))
+
+    def path(self, law: Law, z0: Tensor, horizon: float) -> Path:
+        """Where states go."""
+
+        def drift(s: Tensor, z: Tensor) -> Tensor:
+            change: Tensor = self.drift_out(torch.tanh(self.pull(z) + law.push + self.clock(s.reshape(1))))
+            return change
+
+        return solve(drift, z0, horizon, self.config.method)
+
+    def decode(self, law: Law, path: Path, times: Times, runs: Runs) -> Tensor:
+        """Quantiles of each request."""
+        run, x = times.run, self.gate.embed(times.x)
+        share = torch.sigmoid(self.share(self._standard(times.x))) * ~path.lost[run, None]
+        own = Law(*(part[run] for part in law))
+        told = self._seen(own, times.relation, times.missed[..., None], runs.k[run])[..., 0]
+        told = told if self.config.support else torch.zeros_like(told)
+        state = path.at(run, times.s) if self.config.dynamics == "ode" else self._direct(path.z[0, run], own, times.s)
+        hidden = silu(self.read(torch.cat([state, own.push, told], 1)))
+        return self.gate.decode(self.gate.head(x) + share * self.out(hidden), times.offsets)
+
+    def _direct(self, z0: Tensor, law: Law, s: Tensor) -> Tensor:
+        """A state at s without a way to it."""
+        return z0 + self.drift_out(torch.tanh(self.pull(z0) + law.push + self.clock(s[:, None])))
+
+    def _standard(self, x: Tensor) -> Tensor:
+        return (x - self.gate.mean) / self.gate.std
+
+    def _opened(self, runs: Runs) -> Tensor:
+        """How far configuration and architecture are listened to, shape (n, 2): by the support, hardly at K <= 5."""
+        enough = torch.sigmoid((runs.k.to(runs.x) - HALF_OPEN) / OPENING)[:, None]
+        believed = torch.sigmoid(4.0 * self.open(torch.cat([runs.evidence, runs.known], 1)))
+        read = torch.tensor([self.config.config, self.config.arch > 0]).to(runs.x)
+        return enough * believed * runs.known * read
+
+    def _seen(self, law: Law, relation: Tensor, values: Tensor, k: Tensor) -> Tensor:
+        """Values of support runs, those least away counting most, beside nothing at all; shape (n, heads, columns).
+
+        Args:
+            law: How distances count.
+            relation: Shape (n, K, relations).
+            values: Shape (n, K, columns).
+            k: How many of the K there are, shape (n,).
+        """
+        open_ = torch.cat([torch.ones_like(law.opened), law.opened], 1)
+        logits = -torch.einsum("nkr,nhr->nhk", relation.square() * open_[:, None], law.metric)
+        missing = torch.arange(relation.shape[1], device=k.device) >= k[:, None]
+        logits = logits.masked_fill(missing[:, None], -1e9)
+        weight = torch.cat([law.alone[..., None], logits], 2).softmax(2)[..., 1:]
+        return torch.einsum("nhk,nkc->nhc", weight, values)
+
+
+def divergence(law: Law) -> Tensor:
+    """KL(q(z0) || N(0, 1)) of each run, shape (n,)."""
+    return 0.5 * (law.mean.square() + (2 * law.log_std).exp() - 1 - 2 * law.log_std).sum(1)
