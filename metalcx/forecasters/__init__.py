@@ -12,6 +12,7 @@ from metalcx.forecasters._trees import BoostedTrees as BoostedTrees
 
 if TYPE_CHECKING:
     from metalcx.forecasters._expert_gate import ExpertGate as ExpertGate
+    from metalcx.forecasters._graph_ode import LatentGraphODE as LatentGraphODE
 
 __all__ = [
     "SRM",
@@ -19,6 +20,7 @@ __all__ = [
     "Baseline",
     "BoostedTrees",
     "ExpertGate",
+    "LatentGraphODE",
     "LatentKroneckerGP",
     "OneEpoch",
     "PowerLaw",
@@ -31,4 +33,8 @@ def __getattr__(name: str) -> Any:
         from metalcx.forecasters._expert_gate import ExpertGate
 
         return ExpertGate
+    if name == "LatentGraphODE":
+        from metalcx.forecasters._graph_ode import LatentGraphODE
+
+        return LatentGraphODE
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

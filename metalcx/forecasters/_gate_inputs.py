@@ -55,7 +55,7 @@ def gate_inputs(a: Aligned) -> GateInputs:
     wide = (*centre.shape, len(GATED))
     parts = [
         np.arcsinh(offsets),
-        np.broadcast_to(errors[:, None] - np.log(anchor)[..., None], wide) if a.k >= 2 else np.zeros(wide),
+        errors - np.log(anchor)[..., None] if a.k >= 2 else np.zeros(wide),
         np.arcsinh(np.broadcast_to(bias[:, None] / anchor[..., None], wide)) if a.k >= 2 else np.zeros(wide),
         _shape(a, anchor),
         _place(a, anchor),
@@ -66,18 +66,19 @@ def gate_inputs(a: Aligned) -> GateInputs:
 
 
 def _track_record(a: Aligned) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Log error and bias of each expert on the support (u, E), the anchor (u, Q), and what med5 missed (u, K)."""
+    """Log error (u, Q, E) and bias (u, E) of each expert on the support, the anchor (u, Q), what med5 missed (u, K)."""
     prior = prior_scale(a)
     if a.k < 2:
         none = np.zeros((len(a.t), len(GATED)))
-        return none, none, prior, np.zeros_like(a.future)
+        return none[:, None], none, prior, np.zeros_like(a.future)
     miss = held_out(a, (*GATED, "med5")) - a.future[..., None]
     size = np.abs(miss).mean(1)
     # The prior is bounded by what the support shows, so that one wild prefix does not decide.
     tiny = 1e-9 * np.abs(a.future).max(1, keepdims=True) + 1e-300
     prior = np.clip(prior, 0.1 * size[:, -1:], 4.0 * np.maximum(np.abs(miss[..., -1]).max(1, keepdims=True), tiny))
     anchor = (a.k * size[:, -1:] + ANCHOR_PRIOR * prior) / (a.k + ANCHOR_PRIOR)
-    return np.log(size[:, :-1] + 0.01 * anchor.min(1, keepdims=True)), miss[..., :-1].mean(1), anchor, -miss[..., -1]
+    errors = np.log(size[:, None, :-1] + 0.01 * anchor[..., None])
+    return errors, miss[..., :-1].mean(1), anchor, -miss[..., -1]
 
 
 def _range(means: FloatArray, last: FloatArray, best: FloatArray) -> FloatArray:

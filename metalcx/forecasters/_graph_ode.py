@@ -115,14 +115,11 @@ class LatentGraphODE(BaseForecaster):
         """
         assert self.network is not None
         weights = {name: value.double() for name, value in self.network.state_dict().items()}
-        noise = torch.randn(DRAWS, self.config.latent, generator=torch.Generator().manual_seed(0)).double()
-        given = as_runs(runs, torch.float64), as_times(times, torch.float64)
+        drawn = torch.randn(DRAWS, 1, self.config.latent, generator=torch.Generator().manual_seed(0)).double()
+        given = as_runs(runs, torch.float64), as_times(times, torch.float64), torch.cat([drawn, -drawn])
         with torch.no_grad():
-            drawn = [
-                functional_call(self.network, weights, (*given, row.expand(len(runs), -1))) for row in (*noise, *-noise)
-            ]
-        quantiles = torch.stack([found.mean(0) for found, _ in drawn]).mean(0)
-        return quantiles.numpy(), torch.stack([lost for _, lost in drawn]).any(0).numpy()
+            quantiles, _, lost = functional_call(self.network, weights, given)
+        return quantiles.mean(0).numpy(), lost.numpy()
 
     # What the hub stores.
 

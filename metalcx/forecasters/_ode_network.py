@@ -145,18 +145,23 @@ class OdeNetwork(nn.Module):
             self.out.bias.zero_()
             self.open.bias.fill_(-1.0)
 
-    def forward(self, runs: Runs, times: Times, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Quantiles in anchors around the centre, shape (members, b, levels), and runs that were lost, shape (n,).
+    def forward(self, runs: Runs, times: Times, noise: Tensor) -> tuple[Tensor, Law, Tensor]:
+        """Quantiles of each request, how each run goes on, and which runs were lost.
 
         Args:
             runs: n runs.
             times: b requests.
-            noise: Standard normal draws for the states at the cuts, shape (n, latent).
+            noise: Standard normal draws for the states at the cuts, shape (draws, n or 1, latent).
+
+        Returns:
+            Quantiles in anchors around the centre, means over draws, shape (members, b, levels); the law; runs whose
+            state stopped being a number in some draw, shape (n,).
         """
         law = self.laws(runs)
         horizon = float(times.s.max()) if self.config.dynamics == "ode" and len(times.s) else 0.0
-        path = self.path(law, law.mean + noise * law.log_std.exp(), horizon)
-        return self.decode(law, path, times, runs), path.lost
+        paths = [self.path(law, law.mean + draw * law.log_std.exp(), horizon) for draw in noise]
+        quantiles = torch.stack([self.decode(law, path, times, runs) for path in paths]).mean(0)
+        return quantiles, law, torch.stack([path.lost for path in paths]).any(0)
 
     def laws(self, runs: Runs) -> Law:
         """How each run starts and what drives it."""

@@ -103,7 +103,7 @@ def evidence(missed: FloatArray, distance: FloatArray) -> FloatArray:
     if k < 3:
         return np.zeros(u)
     apart = ~np.eye(k, dtype=bool)
-    width = np.median(distance[:, apart], 1)[:, None, None]
+    width = np.median(distance[:, apart], 1)[:, None, None] / 2
     near = np.exp(-0.5 * np.square(distance / np.where(width > 0, width, 1.0))) * apart
     told = ((near / near.sum(2, keepdims=True)) @ missed[..., None])[..., 0]
     plain = (missed.sum(1, keepdims=True) - missed) / (k - 1)

@@ -18,7 +18,10 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 
 #: Class name in `config.json` -> where it lives. A folder can name nothing else: an import path that
 #: came out of a file would let the file choose what code runs.
-CLASSES: dict[str, str] = {"ExpertGate": "metalcx.forecasters._expert_gate:ExpertGate"}
+CLASSES: dict[str, str] = {
+    "ExpertGate": "metalcx.forecasters._expert_gate:ExpertGate",
+    "LatentGraphODE": "metalcx.forecasters._graph_ode:LatentGraphODE",
+}
 
 #: What `config.json` calls an encoder of architectures, which is no forecaster.
 ENCODER = "GraphEncoder"

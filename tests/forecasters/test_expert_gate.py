@@ -53,7 +53,7 @@ QUERIES = synthetic_curves(4, 12, seed=2).truncate(5.0)
 
 
 def test_rules() -> None:
-    check_forecaster(shaken(), tolerance=1e-4)
+    check_forecaster(shaken())
 
 
 @pytest.mark.slow

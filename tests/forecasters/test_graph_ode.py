@@ -1,0 +1,243 @@
+"""The latent graph ODE: its rules, what its gates close, what architecture and configuration change, what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from metalcx import hub
+from metalcx.encoders import EncoderConfig, new_encoder
+from metalcx.errors import DataError, ModelError
+from metalcx.forecasters import ExpertGate, LatentGraphODE
+from metalcx.forecasters._base import Support
+from metalcx.forecasters._gate_network import GateConfig
+from metalcx.forecasters._graph_ode import as_runs, as_times
+from metalcx.forecasters._ode_inputs import left_out_inputs, ode_inputs
+from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, divergence
+from metalcx.testing import check_forecaster, synthetic_curves
+
+from .test_traits import CELL, OTHER
+
+SMALL = OdeConfig(GateConfig(members=2, width=8, depth=1), latent=4, hidden=8, heads=2)
+ENCODER = new_encoder(EncoderConfig("gin", hidden=4, layers=2))
+SUPPORT = synthetic_curves(20, 12, seed=1)
+QUERIES = synthetic_curves(5, 12, seed=2).truncate(np.array([2.0, 3, 5, 7, 9]))
+
+
+def shaken(config: OdeConfig = SMALL, seed: int = 0, **known) -> LatentGraphODE:
+    """A model of random weights, none of which is 0."""
+    network, generator = OdeNetwork(config).eval(), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.2 * torch.randn(weight.shape, generator=generator))
+    return LatentGraphODE(config, network, **known)
+
+
+def with_cells(curves, cells, config=None):
+    arch = np.array([cells[i % len(cells)] for i in range(len(curves))], dtype=object)
+    return replace(curves, arch=arch, config=config)
+
+
+def means(model, queries=QUERIES, at=12.0):
+    return model.forecast(queries, at).mean
+
+
+def test_rules():
+    check_forecaster(shaken())
+
+
+def test_rules_where_architectures_are_read():
+    check_forecaster(
+        shaken(replace(SMALL, arch=ENCODER.width), encoder=ENCODER), rules=["batch", "mirror", "no_config"]
+    )
+
+
+def test_untrained_it_is_the_expert_gate():
+    model = LatentGraphODE(SMALL)
+    gate = ExpertGate(SMALL.gate, network=model.network.gate)
+    found, expected = model.adapt(SUPPORT).forecast(QUERIES, 12.0), gate.adapt(SUPPORT, steps=0).forecast(QUERIES, 12.0)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-6)
+
+
+def test_where_its_share_is_closed_it_is_the_expert_gate():
+    model = shaken()
+    with torch.no_grad():
+        model.network.share.bias.fill_(-60.0)
+        model.network.share.weight.zero_()
+    gate = ExpertGate(SMALL.gate, network=model.network.gate)
+    found, expected = model.adapt(SUPPORT).forecast(QUERIES, 12.0), gate.adapt(SUPPORT, steps=0).forecast(QUERIES, 12.0)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-6)
+
+
+def laws(model, k, told=True):
+    """How runs go on that have a configuration and an architecture each, beside k support runs."""
+    config = pd.DataFrame({"lr": np.logspace(-4, 0, 20)})
+    support = with_cells(SUPPORT, [CELL, OTHER], config).take(np.arange(k))
+    queries = with_cells(QUERIES, [CELL, OTHER], config.iloc[:5])
+    adapted = model.adapt(support)
+    own = model_traits(adapted, queries)
+    prefix = queries.padded()
+    args = (adapted.support.curves, prefix, np.arange(5), np.full(5, 12.0), own, adapted._known)
+    runs, _ = ode_inputs(*args)
+    if told:
+        runs.evidence[:] = 1.0
+    with torch.no_grad():
+        return model.network.laws(as_runs(runs, torch.float32))
+
+
+def model_traits(model, queries):
+    from metalcx.forecasters._traits import traits
+
+    return traits(queries, model._space, model._architectures)
+
+
+def test_architecture_and_configuration_are_hardly_listened_to_with_few_support_runs():
+    model = shaken(replace(SMALL, arch=ENCODER.width), encoder=ENCODER)
+    with torch.no_grad():
+        model.network.open.weight.fill_(2.0)
+    opened = {k: laws(model, k).opened for k in (0, 1, 2, 5, 20)}
+    assert not opened[0].any()
+    assert not opened[1].any()
+    assert 0 < opened[2].max() < opened[5].max() < 0.08
+    assert opened[20].min() > 0.9
+
+
+def test_only_where_the_support_says_that_they_tell_something():
+    model = shaken(replace(SMALL, arch=ENCODER.width), encoder=ENCODER)
+    with torch.no_grad():
+        model.network.open.weight.copy_(torch.tensor([[5.0, 0, 0, 0], [0, 5.0, 0, 0]]))
+        model.network.open.bias.fill_(-2.5)
+    assert laws(model, 20).opened.min() > 0.9
+    unsaid = laws(model, 20, told=False).opened
+    assert unsaid.min() < 0.5
+
+
+def test_an_architecture_changes_where_a_run_goes_and_not_where_it_is():
+    model = shaken(replace(SMALL, arch=ENCODER.width), encoder=ENCODER)
+    with torch.no_grad():
+        model.network.open.bias.fill_(5.0)
+    adapted = model.adapt(with_cells(SUPPORT, [CELL, OTHER]))
+    one, other = (means(adapted, with_cells(QUERIES, [cell])) for cell in (CELL, OTHER))
+    assert (np.abs(one - other) > 1e-6).all()
+    unknown = [means(adapted, with_cells(QUERIES, [name])) for name in ("resnet18", "vgg", None)]
+    np.testing.assert_array_equal(unknown[0], unknown[1])
+    np.testing.assert_array_equal(unknown[0], unknown[2])
+    blind = shaken(encoder=None).adapt(with_cells(SUPPORT, [CELL, OTHER]))
+    np.testing.assert_array_equal(means(blind, with_cells(QUERIES, [CELL])), means(blind, with_cells(QUERIES, [OTHER])))
+
+
+def test_a_state_begins_where_the_prefix_says_and_only_its_course_knows_the_architecture():
+    model = shaken(replace(SMALL, arch=ENCODER.width), encoder=ENCODER)
+    law = laws(model, 20)
+    with torch.no_grad():
+        model.network.arch_in.weight.mul_(3.0)
+    changed = laws(model, 20)
+    torch.testing.assert_close(law.mean, changed.mean)
+    assert not torch.allclose(law.push, changed.push)
+
+
+def test_isomorphic_cells_give_one_forecast():
+    model = shaken(replace(SMALL, arch=ENCODER.width), encoder=ENCODER)
+    with torch.no_grad():
+        model.network.open.bias.fill_(5.0)
+    dead = CELL.replace("avg_pool_3x3~1", "none~1")
+    same = dead.replace("|none~1|", "|none~1|")
+    adapted = model.adapt(with_cells(SUPPORT, [CELL, OTHER]))
+    from metalcx.graphs import from_nasbench201
+
+    stated = from_nasbench201(dead).to_json()
+    np.testing.assert_allclose(
+        means(adapted, with_cells(QUERIES, [same])), means(adapted, with_cells(QUERIES, [stated])), rtol=1e-6
+    )
+
+
+def test_a_lost_run_has_the_gates_forecast_and_is_named():
+    model = shaken()
+    gate = ExpertGate(SMALL.gate, network=model.network.gate)
+    with torch.no_grad():
+        model.network.drift_out.weight.fill_(torch.inf)
+    adapted = replace(model, support=Support.of(SUPPORT))
+    with pytest.warns(RuntimeWarning, match="the state of runs .* stopped being numbers"):
+        found = adapted.forecast(QUERIES, 12.0)
+    expected = replace(gate, support=Support.of(SUPPORT)).forecast(QUERIES, 12.0)
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-6)
+
+
+def test_adaptive_steps_agree_with_fixed_ones():
+    model = shaken().adapt(SUPPORT)
+    adaptive = replace(model, config=replace(SMALL, method="dopri5"))
+    other = OdeNetwork(adaptive.config).eval()
+    other.load_state_dict(model.network.state_dict())
+    np.testing.assert_allclose(means(replace(adaptive, network=other)), means(model), atol=1e-4)
+
+
+def test_a_support_run_left_out_is_a_query_of_the_others():
+    """Nothing after its cut is read of it: its inputs stay when it ends otherwise."""
+    model = shaken()
+    runs, times, truth = left_out_inputs(Support.of(SUPPORT).curves, model.adapt(SUPPORT)._known, (0.2, 0.4))
+    assert len(runs) == len(times.s) == len(truth) == 40
+    changed = SUPPORT.padded()
+    y = changed.y.copy()
+    y[3, 8:] += 5.0
+    other, _, new_truth = left_out_inputs(changed.with_values(y), model.adapt(SUPPORT)._known, (0.2, 0.4))
+    for name in ("x", "tokens", "relation", "missed", "course", "evidence"):
+        np.testing.assert_allclose(getattr(other, name)[[3, 23]], getattr(runs, name)[[3, 23]], atol=1e-6, err_msg=name)
+        if name in ("x", "missed", "course"):
+            assert not np.allclose(getattr(other, name)[4], getattr(runs, name)[4]), "the others see how it ended"
+    assert new_truth[3] == pytest.approx(truth[3] + 5.0)
+
+
+def test_divergence_is_that_of_normal_distributions():
+    law = laws(shaken(), 5)
+    q = torch.distributions.Normal(law.mean, law.log_std.exp())
+    expected = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0)).sum(1)
+    torch.testing.assert_close(divergence(law), expected)
+    assert (divergence(law) >= 0).all()
+
+
+@pytest.mark.parametrize("arch", [0, ENCODER.width])
+def test_the_hub_keeps_all_of_it(tmp_path, arch):
+    model = shaken(replace(SMALL, arch=arch), encoder=ENCODER if arch else None)
+    hub.save(model, tmp_path / "ode", name="ode")
+    again = hub.load(tmp_path / "ode")
+    support, queries = with_cells(SUPPORT, [CELL, OTHER]), with_cells(QUERIES, [OTHER])
+    np.testing.assert_array_equal(means(again.adapt(support), queries), means(model.adapt(support), queries))
+    hub.save_adapted(again.adapt(support), tmp_path / "ode", tmp_path / "adapted")
+    np.testing.assert_array_equal(means(hub.load(tmp_path / "adapted"), queries), means(model.adapt(support), queries))
+
+
+def test_what_will_not_do_is_refused(tmp_path):
+    with pytest.raises(DataError, match="dynamics is ode or direct"):
+        OdeConfig(dynamics="sde")
+    with pytest.raises(ModelError, match="the encoder gives 8 numbers an architecture; the network reads 0"):
+        LatentGraphODE(SMALL, encoder=ENCODER)
+    config = {**shaken().config_dict(), "network": {"gate": {}}}
+    with pytest.raises(ModelError, match="tensors do not fit"):
+        LatentGraphODE.build(config, shaken().tensors())
+    with pytest.raises(ModelError, match="does not describe a LatentGraphODE"):
+        LatentGraphODE.build({**config, "network": {"gate": {}, "wings": 2}}, {})
+    with pytest.raises(ModelError, match="retrain it"):
+        LatentGraphODE.build({**config, "features": 3}, {})
+
+
+@pytest.mark.parametrize("part", [{"dynamics": "direct"}, {"support": False}, {"config": False}])
+def test_parts_can_be_left_out(part):
+    config = replace(SMALL, **part)
+    whole, model = shaken(), shaken(config)
+    table = pd.DataFrame({"lr": np.logspace(-4, 0, 20)})
+    support, queries = replace(SUPPORT, config=table), replace(QUERIES, config=table.iloc[5:10].reset_index(drop=True))
+    for each in (whole, model):
+        with torch.no_grad():
+            each.network.open.bias.fill_(5.0)
+    assert not np.allclose(means(model.adapt(support), queries), means(whole.adapt(support), queries), rtol=1e-6)
+    check_forecaster(model, rules=["batch", "times", "mirror"])
+
+
+def test_as_tensors_keep_what_is_asked():
+    runs, times, _ = left_out_inputs(SUPPORT.padded(), shaken().adapt(SUPPORT)._known, (0.2,))
+    assert as_runs(runs, torch.float32).k.tolist() == [19] * 20
+    assert as_times(times, torch.float32).run.tolist() == list(range(20))
