@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 #: Distance of grid points, in units of log time.
-STEP = 0.25
+STEP = 0.5
 
 #: Tolerances of adaptive solvers.
 TOLERANCE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-6}

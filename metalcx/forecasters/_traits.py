@@ -135,7 +135,7 @@ def hashed(config: pd.DataFrame | None, space: ConfigurationSpace, n: int) -> Fl
     found = np.zeros((n, 2, HASHED))
     centres = {name: (log, centre, spread) for name, log, centre, spread in space.numbers}
     if config is None:
-        return found.reshape(n, -1)
+        return found.reshape(n, 2 * HASHED)
     for column in config.columns:
         values, place = numeric(config[column]), place_of(str(column))
         found[:, 1] += _size(values)[:, None] * place
@@ -144,7 +144,7 @@ def hashed(config: pd.DataFrame | None, space: ConfigurationSpace, n: int) -> Fl
         text = config[column][~np.isfinite(values) & config[column].notna().to_numpy()].astype(str)
         for level, rows in text.groupby(text).groups.items():
             found[np.asarray(rows), 1] += place_of(f"{column}={level}")
-    return np.clip(found.reshape(n, -1), -REACH, REACH)
+    return np.clip(found.reshape(n, 2 * HASHED), -REACH, REACH)
 
 
 @lru_cache(maxsize=4096)

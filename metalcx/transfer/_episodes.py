@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import PaddedCurves
-from metalcx.curves._batch import IntArray
+from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.forecasters._aligned import align
 from metalcx.forecasters._base import floor_of
 from metalcx.forecasters._gate_adapt import MIN_SUPPORT
@@ -35,22 +35,47 @@ class Episode:
     support: Items | None
 
 
-def sample_episode(
+@dataclass(frozen=True)
+class Drawn:
+    """One episode of a task before it is described.
+
+    Attributes:
+        support: K complete runs.
+        prefix: Queries as far as they are seen.
+        support_rows: Which runs of the task the support is.
+        query_rows: Which the queries are.
+        rows: The query of each request, shape (b,).
+        times: Its time, shape (b,).
+        truth: What came of it, oriented, shape (b,).
+        scale: A unit of what differences matter, oriented.
+    """
+
+    support: PaddedCurves
+    prefix: PaddedCurves
+    support_rows: IntArray
+    query_rows: IntArray
+    rows: IntArray
+    times: FloatArray
+    truth: FloatArray
+    scale: float
+
+
+def draw_episode(
     curves: PaddedCurves,
     rng: np.random.Generator,
     group: npt.NDArray[np.object_] | None = None,
-    with_support: bool = False,
-) -> Episode:
+    k_min: int = 0,
+) -> Drawn:
     """Draw one episode of a task.
 
     Args:
         curves: All curves of the task, oriented and floored.
         rng: Where the draw comes from.
         group: Support and queries share none where that leaves enough queries.
-        with_support: Whether to add the support's leave-one-out items; K is then at least `MIN_SUPPORT`.
+        k_min: Fewest support runs.
     """
     curves = _warped(_shortened(curves, rng), rng)
-    support_rows, query_rows = _draw_runs(curves, group, rng, MIN_SUPPORT if with_support else 0)
+    support_rows, query_rows = _draw_runs(curves, group, rng, k_min)
     support, queries = curves.take(support_rows), curves.take(query_rows)
     cut = np.exp(rng.uniform(np.log(0.04), np.log(0.6)))
     seen = np.clip(np.round(cut * queries.length), 1 if rng.random() < 0.1 else 2, queries.length - 1).astype(np.int64)
@@ -63,9 +88,28 @@ def sample_episode(
     prefix = queries.truncate(queries.t[line, seen - 1])
     prefix = prefix.with_values(np.maximum(prefix.y, floor))
     support = support.with_values(np.maximum(support.y, floor))
-    a = align(support, prefix, np.concatenate([line, line]), asked)
-    own = support_items(support) if with_support and len(support) >= MIN_SUPPORT else None
-    return Episode(len(support), items(a, truth, spread(curves.last)), own)
+    rows = np.concatenate([line, line])
+    return Drawn(support, prefix, support_rows, query_rows, rows, asked, truth, spread(curves.last))
+
+
+def sample_episode(
+    curves: PaddedCurves,
+    rng: np.random.Generator,
+    group: npt.NDArray[np.object_] | None = None,
+    with_support: bool = False,
+) -> Episode:
+    """Draw one episode and describe it for the expert gate; see `draw_episode`.
+
+    Args:
+        curves: All curves of the task, oriented and floored.
+        rng: Where the draw comes from.
+        group: Of the runs.
+        with_support: Whether to add the support's leave-one-out items; K is then at least `MIN_SUPPORT`.
+    """
+    drawn = draw_episode(curves, rng, group, MIN_SUPPORT if with_support else 0)
+    a = align(drawn.support, drawn.prefix, drawn.rows, drawn.times)
+    own = support_items(drawn.support) if with_support and len(drawn.support) >= MIN_SUPPORT else None
+    return Episode(len(drawn.support), items(a, drawn.truth, drawn.scale), own)
 
 
 def _draw_runs(

@@ -16,7 +16,8 @@ from metalcx.forecasters._expert_gate import ExpertGate
 from metalcx.forecasters._gate_adapt import InnerLoop
 from metalcx.forecasters._gate_network import GateConfig
 from metalcx.transfer._inner import ALGORITHMS, InnerConfig, inner_loss, trained_inner, wrap
-from metalcx.transfer._pool import Pool, PoolConfig, Progress, build_pool
+from metalcx.transfer._pieces import Progress
+from metalcx.transfer._pool import Pool, PoolConfig, build_pool
 from metalcx.transfer._tasks import PreparedTask
 from metalcx.transfer._train import TrainConfig, episode_odds, episodic_loss, new_network, run_outer_loop
 

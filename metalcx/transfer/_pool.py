@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,8 @@ from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
 from metalcx.forecasters._gate_items import Items
 from metalcx.transfer._augment import mixed, synthetic
 from metalcx.transfer._episodes import Episode, sample_episode
+from metalcx.transfer._pieces import Arrays, Progress, pieces
 from metalcx.transfer._tasks import PreparedTask
-
-Progress = Callable[[int, int, str], None]
 
 #: Episodes in one file of the pool.
 SHARD = 250
@@ -84,7 +81,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     first: int
     second: int
     number: int
@@ -106,25 +103,19 @@ def build_pool(
         workers: Processes; the result does not depend on it.
         progress: Called with (done, total, what).
     """
-    jobs = list(_jobs(tasks, config))
-    shards = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
-    folder = folder / _fingerprint(tasks, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [i for i in range(len(shards)) if not _file(folder, i).exists()]
-    done = len(shards) - len(missing)
-    for _ in _work(tasks, config, folder, shards, missing, workers):
-        done += 1
-        if progress is not None:
-            progress(done, len(shards), "drawing episodes")
-    return _gather([_read(_file(folder, i)) for i in range(len(shards))], jobs, config)
+    jobs = list(jobs_of(tasks, config))
+    make = partial(_shard, tasks, config)
+    lots = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
+    shards = pieces(folder / fingerprint(tasks, config), lots, make, workers, progress, "drawing episodes")
+    return _gather(shards, jobs, config)
 
 
-def _jobs(tasks: Sequence[PreparedTask], config: PoolConfig) -> Iterator[_Job]:
+def jobs_of(tasks: Sequence[PreparedTask], config: PoolConfig) -> Iterator[Job]:
     number = 0
     for i, (task, weight) in enumerate(zip(tasks, config.weights(tasks), strict=True)):
         usual = config.per_task if len(task) >= config.large else config.per_small_task
         for _ in range(max(1, round(weight * usual))):
-            yield _Job(i, NONE, number)
+            yield Job(i, NONE, number)
             number += 1
     rng = np.random.default_rng([config.seed, 0])
     big = [i for i, task in enumerate(tasks) if len(task) >= config.large] or list(range(len(tasks)))
@@ -136,10 +127,10 @@ def _jobs(tasks: Sequence[PreparedTask], config: PoolConfig) -> Iterator[_Job]:
             others = np.asarray(big if rng.random() < 0.7 else range(len(tasks)))
             strangers = others[kin[others] != kin[first]]
             if len(strangers):
-                yield _Job(first, _drawn(rng, strangers, odds), number)
+                yield Job(first, _drawn(rng, strangers, odds), number)
             number += 1
     for _ in range(config.synthetic):
-        yield _Job(NONE, NONE, number)
+        yield Job(NONE, NONE, number)
         number += 1
 
 
@@ -149,74 +140,37 @@ def _drawn(rng: np.random.Generator, among: Sequence[int] | npt.NDArray[np.int64
     return int(rng.choice(among, p=share / share.sum()))
 
 
-def _episode(tasks: Sequence[PreparedTask], config: PoolConfig, job: _Job) -> Episode:
-    rng = np.random.default_rng([config.seed, 1, job.number])
-    group = None
-    curves: PaddedCurves
+def curves_of(
+    tasks: Sequence[PreparedTask], job: Job, rng: np.random.Generator
+) -> tuple[PaddedCurves, npt.NDArray[np.object_] | None]:
+    """The runs that an episode is drawn from, and their groups where they are those of a task."""
     if job.first == NONE:
-        curves = synthetic(rng)
-    elif job.second == NONE:
-        curves, group = tasks[job.first].curves.padded(), tasks[job.first].curves.group
-    else:
-        curves = mixed(tasks[job.first].curves.padded(), tasks[job.second].curves.padded(), rng)
+        return synthetic(rng), None
+    first = tasks[job.first].curves
+    if job.second == NONE:
+        return first.padded(), first.group
+    return mixed(first.padded(), tasks[job.second].curves.padded(), rng), None
+
+
+def _episode(tasks: Sequence[PreparedTask], config: PoolConfig, job: Job) -> Episode:
+    rng = np.random.default_rng([config.seed, 1, job.number])
+    curves, group = curves_of(tasks, job, rng)
     return sample_episode(curves, rng, group, config.with_support)
 
 
-def _work(
-    tasks: Sequence[PreparedTask],
-    config: PoolConfig,
-    folder: Path,
-    shards: list[list[_Job]],
-    missing: list[int],
-    workers: int,
-) -> Iterator[None]:
-    if min(workers, len(missing)) <= 1:
-        for i in missing:
-            _write(_file(folder, i), [_episode(tasks, config, job) for job in shards[i]])
-            yield
-        return
-    # Fresh processes: a forked one could inherit a lock of a thread that it does not have.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (tasks, config)) as pool:
-        for _ in pool.map(_shard, [(_file(folder, i), shards[i]) for i in missing]):
-            yield
-
-
-_STATE: dict[str, Any] = {}
-
-
-def _start(tasks: Sequence[PreparedTask], config: PoolConfig) -> None:
-    _STATE.update(tasks=tasks, config=config)
-
-
-def _shard(work: tuple[Path, list[_Job]]) -> None:
-    path, jobs = work
-    _write(path, [_episode(_STATE["tasks"], _STATE["config"], job) for job in jobs])
-
-
-def _file(folder: Path, i: int) -> Path:
-    return folder / f"{i:05d}.npz"
-
-
-def _write(path: Path, episodes: list[Episode]) -> None:
-    arrays: dict[str, npt.NDArray[Any]] = {"count": np.array([len(e.query) for e in episodes])}
+def _shard(tasks: Sequence[PreparedTask], config: PoolConfig, jobs: Sequence[Job]) -> Arrays:
+    episodes = [_episode(tasks, config, job) for job in jobs]
+    arrays: Arrays = {"count": np.array([len(e.query) for e in episodes])}
     arrays |= {f.name: np.concatenate([getattr(e.query, f.name) for e in episodes]) for f in fields(Items)}
     supports = [e.support for e in episodes]
     arrays["support_count"] = np.array([0 if s is None else len(s) for s in supports])
     kept = [s for s in supports if s is not None]
     if kept:
         arrays |= {f"support_{f.name}": np.concatenate([getattr(s, f.name) for s in kept]) for f in fields(Items)}
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
-    os.replace(partial, path)
+    return arrays
 
 
-def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
-
-
-def _gather(shards: list[dict[str, npt.NDArray[Any]]], jobs: list[_Job], config: PoolConfig) -> Pool:
+def _gather(shards: list[Arrays], jobs: list[Job], config: PoolConfig) -> Pool:
     def joined(prefix: str) -> Items:
         return Items(
             *(np.concatenate([s[prefix + f.name] for s in shards if prefix + f.name in s]) for f in fields(Items))
@@ -236,9 +190,10 @@ def _gather(shards: list[dict[str, npt.NDArray[Any]]], jobs: list[_Job], config:
     return Pool(joined(""), owner("count"), task, joined("support_"), owner("support_count"))
 
 
-def _fingerprint(tasks: Sequence[PreparedTask], config: PoolConfig) -> str:
-    """Changes with anything that the pool depends on, so that a stale piece is never read."""
+def fingerprint(tasks: Sequence[PreparedTask], config: PoolConfig, more: bytes = b"") -> str:
+    """Changes with anything that a pool depends on, `more` included, so that a stale piece is never read."""
     digest = hashlib.sha256(json.dumps([asdict(config), GATED, N_FEATURES]).encode())
     for task in tasks:
         digest.update(f"{task.name} {task.family} ".encode() + task.curves.t.tobytes() + task.curves.y.tobytes())
+    digest.update(more)
     return digest.hexdigest()[:16]

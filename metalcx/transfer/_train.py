@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ from metalcx._schedule import warmed_and_annealed
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._gate_items import Items
 from metalcx.forecasters._gate_network import GateConfig, GateNetwork, gate_loss
-from metalcx.transfer._pool import NONE, Pool, PoolConfig, Progress
+from metalcx.transfer._pieces import Progress
+from metalcx.transfer._pool import NONE, Pool, PoolConfig
 from metalcx.transfer._tasks import PreparedTask
 
 #: Standard deviation added to each feature's own, so that one that hardly varies in training cannot explode later.
@@ -66,8 +68,17 @@ class TrainConfig:
 StepLoss = Callable[[int], Tensor]
 
 
+class Episodes(Protocol):
+    """A pool of episodes, whatever it keeps of them."""
+
+    @property
+    def task(self) -> npt.NDArray[np.int64]:
+        """The tasks from which each episode was made, `NONE` where fewer than two, shape (episodes, 2)."""
+        ...
+
+
 def episode_odds(
-    pool: Pool,
+    pool: Episodes,
     tasks: list[PreparedTask],
     config: TrainConfig,
     drawn: PoolConfig,

@@ -1,0 +1,161 @@
+"""Meta-training of the latent graph ODE: episodes of many datasets, adaptation amortised, an annealed ELBO."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from metalcx.errors import DataError
+from metalcx.forecasters._gate_network import gate_loss
+from metalcx.forecasters._graph_ode import LatentGraphODE
+from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, divergence
+from metalcx.forecasters._traits import Architectures
+from metalcx.transfer._ode_pool import OdePool, build_ode_pool
+from metalcx.transfer._pieces import Progress
+from metalcx.transfer._pool import PoolConfig
+from metalcx.transfer._tasks import PreparedTask
+from metalcx.transfer._train import STD_FLOOR, StepLoss, TrainConfig, episode_odds, run_outer_loop
+
+if TYPE_CHECKING:
+    from metalcx.encoders import GraphEncoder
+
+#: Requests of which features are standardised.
+SOME = 100_000
+
+
+@dataclass(frozen=True)
+class OdeMetaConfig:
+    """All settings of a meta-training of the latent graph ODE.
+
+    Args:
+        network: Sizes and parts; the width of embeddings is that of the encoder.
+        pool: Which episodes to draw.
+        train: The outer loop.
+        divergence: Weight of KL(q(z0) || N(0, 1)) beside the loss of the forecast, when all of it counts.
+        warm_up: Share of the steps in which that weight rises from 0.
+    """
+
+    network: OdeConfig = field(default_factory=OdeConfig)
+    pool: PoolConfig = field(
+        default_factory=lambda: PoolConfig(per_task=80, per_small_task=15, mixed=4000, synthetic=2000)
+    )
+    train: TrainConfig = field(default_factory=TrainConfig)
+    divergence: float = 0.003
+    warm_up: float = 0.2
+
+
+def meta_train_ode(
+    tasks: Sequence[PreparedTask],
+    work: Path,
+    config: OdeMetaConfig | None = None,
+    encoder: GraphEncoder | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> LatentGraphODE:
+    """Meta-train a latent graph ODE on source tasks; goes on from what an earlier call left in `work`.
+
+    Args:
+        tasks: Source tasks, from `prepared`.
+        work: Folder for drawn episodes and the checkpoint.
+        config: Settings.
+        encoder: What reads architectures; None if none are read.
+        workers: Processes that draw episodes; the result does not depend on it.
+        progress: Called with (done, total, what).
+
+    Raises:
+        DataError: If there is nothing to learn from.
+        ModelError: If `work` holds the checkpoint of another training.
+    """
+    config = config or OdeMetaConfig()
+    if not tasks:
+        raise DataError("no source task is left to learn from; give another corpus or hold out less")
+    pool = build_ode_pool(tasks, config.pool, Architectures(encoder), work / "pool", workers, progress)
+    return train_ode_on(pool, tasks, config, encoder, work / "checkpoint.safetensors", progress=progress)
+
+
+def train_ode_on(
+    pool: OdePool,
+    tasks: Sequence[PreparedTask],
+    config: OdeMetaConfig,
+    encoder: GraphEncoder | None = None,
+    checkpoint: Path | None = None,
+    usable: npt.NDArray[np.bool_] | None = None,
+    progress: Progress | None = None,
+) -> LatentGraphODE:
+    """Meta-train on a pool that is there already; see `meta_train_ode`.
+
+    Args:
+        pool: Episodes drawn from `tasks`.
+        tasks: The tasks of the pool.
+        config: Settings.
+        encoder: That of the pool's embeddings, or None to leave them out.
+        checkpoint: File to go on from and to write to.
+        usable: Tasks that may be learned from, shape (tasks,); all by default.
+        progress: Called with (done, total, what).
+
+    Raises:
+        DataError: If there is nothing to learn from.
+        ModelError: If `checkpoint` is that of another training.
+    """
+    size = replace(config.network, arch=0 if encoder is None else encoder.width)
+    odds = episode_odds(pool, list(tasks), config.train, config.pool, usable)
+    network = _network(size, pool, odds, config.train.seed)
+    loss = _loss(network, pool, odds, config)
+    about = _about(pool, odds, config, size)
+    run_outer_loop(network, loss, config.train, size.gate.members, checkpoint, progress, about)
+    return LatentGraphODE(size, network, encoder)
+
+
+def _network(size: OdeConfig, pool: OdePool, odds: npt.NDArray[np.float64], seed: int) -> OdeNetwork:
+    """Fresh, and it standardises features and embeddings as they are in what it learns from."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = OdeNetwork(size)
+    usable = np.flatnonzero(odds[pool.episode] > 0)
+    some = usable[np.random.default_rng([seed, 3]).integers(0, len(usable), min(len(usable), SOME))]
+    x = pool.times["x"][some].astype(np.float32)
+    network.gate.mean.copy_(torch.from_numpy(x.mean(0)))
+    network.gate.std.copy_(torch.from_numpy(x.std(0) + STD_FLOOR))
+    arch = np.unique(pool.arch[pool.run[usable]])
+    if size.arch and (arch >= 0).any():
+        known = pool.embeddings[arch[arch >= 0]]
+        network.arch_mean.copy_(torch.from_numpy(known.mean(0)))
+        network.arch_std.copy_(torch.from_numpy(known.std(0) + STD_FLOOR * known.std()))
+    return network
+
+
+def _loss(network: OdeNetwork, pool: OdePool, odds: npt.NDArray[np.float64], config: OdeMetaConfig) -> StepLoss:
+    """Loss of the forecast, in place of the negative log likelihood of an ELBO, and the annealed divergence."""
+    count = np.bincount(pool.episode, minlength=len(odds))
+    row = np.where(count > 0, odds / np.maximum(count, 1), 0.0)[pool.episode]
+    cumulative = np.cumsum(row / row.sum())
+    read = network.config.arch
+
+    def loss(step: int) -> Tensor:
+        drawn = np.random.default_rng([config.train.seed, 2, step]).random(config.train.batch)
+        rows = np.minimum(np.searchsorted(cumulative, drawn), len(cumulative) - 1)
+        runs, times, y, weight = pool.batch(rows)
+        noise = torch.randn(1, len(rows), network.config.latent)
+        quantiles, law, _ = network(runs._replace(arch=runs.arch[:, :read]), times, noise)
+        grown = min(1.0, step / max(config.warm_up * config.train.steps, 1.0))
+        return gate_loss(quantiles, y, weight) + config.divergence * grown * divergence(law).mean()
+
+    return loss
+
+
+def _about(pool: OdePool, odds: npt.NDArray[np.float64], config: OdeMetaConfig, size: OdeConfig) -> str:
+    """Tells trainings on other data, or of other settings, apart."""
+    settings = [asdict(size), config.divergence, config.warm_up]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for array in (odds, pool.episode, pool.y, pool.embeddings):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,84 @@
+"""Long work in pieces that survive a kill: each a file of arrays, made once, on several cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Progress = Callable[[int, int, str], None]
+
+#: Arrays of a piece, by name.
+Arrays = dict[str, npt.NDArray[Any]]
+
+#: What makes a piece of the work in it.
+Make = Callable[[Any], Arrays]
+
+
+def pieces(
+    folder: Path, work: Sequence[Any], make: Make, workers: int = 1, progress: Progress | None = None, what: str = ""
+) -> list[Arrays]:
+    """Make what is missing in `folder` and read all of it; the result does not depend on `workers`.
+
+    Args:
+        folder: For these pieces alone.
+        work: What each is made of.
+        make: A function that other processes can be handed.
+        workers: Processes.
+        progress: Called with (done, total, what).
+        what: Is being done.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [i for i in range(len(work)) if not _file(folder, i).exists()]
+    done = len(work) - len(missing)
+    for _ in _made(folder, [(i, work[i]) for i in missing], make, workers):
+        done += 1
+        if progress is not None:
+            progress(done, len(work), what)
+    return [_read(_file(folder, i)) for i in range(len(work))]
+
+
+def _made(folder: Path, missing: list[tuple[int, Any]], make: Make, workers: int) -> Iterator[None]:
+    if min(workers, len(missing)) <= 1:
+        for i, part in missing:
+            _write(_file(folder, i), make(part))
+            yield
+        return
+    # Fresh processes: a forked one could inherit a lock of a thread that it does not have.
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (make,)) as pool:
+        for _ in pool.map(_piece, [(_file(folder, i), part) for i, part in missing]):
+            yield
+
+
+_STATE: dict[str, Make] = {}
+
+
+def _start(make: Make) -> None:
+    _STATE["make"] = make
+
+
+def _piece(job: tuple[Path, Any]) -> None:
+    path, part = job
+    _write(path, _STATE["make"](part))
+
+
+def _file(folder: Path, i: int) -> Path:
+    return folder / f"{i:05d}.npz"
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    with partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    os.replace(partial, path)
+
+
+def _read(path: Path) -> Arrays:
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
