@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from metalcx.bench._ode_trained import ODES, OdePools, train_ode
 from metalcx.bench._study import EXTRA_SOURCES, OURS, TARGETS, Progress, Study, Unit
 from metalcx.protocol import Forecaster
 from metalcx.transfer._pool import Pool, PoolConfig, build_pool
@@ -29,7 +30,7 @@ LESS = {
 }
 
 #: What is trained once a held-out family and seed.
-TRAINED = ("trees", "metalcx", "metalcx-amortised", WITHOUT_EXTRA, *LESS, *GRADIENT)
+TRAINED = ("trees", "metalcx", "metalcx-amortised", *ODES, WITHOUT_EXTRA, *LESS, *GRADIENT)
 
 
 class Pools:
@@ -38,7 +39,15 @@ class Pools:
     def __init__(self, study: Study, tasks: list[PreparedTask]) -> None:
         self.study = study
         self.tasks = tasks
+        self.ode = OdePools(study.out / "pool", tasks)
         self._known: dict[Any, tuple[Pool, list[PreparedTask]]] = {}
+
+    def draw(self, forecaster: str, workers: int = 1, progress: Progress | None = None) -> None:
+        """Draw the pool of a forecaster if it is missing."""
+        if forecaster in ODES:
+            self.ode.of(forecaster, workers, progress)
+        else:
+            self.of(forecaster, workers, progress)
 
     def of(
         self, forecaster: str, workers: int = 1, progress: Progress | None = None
@@ -65,6 +74,9 @@ def train(unit: Unit, pools: Pools) -> Forecaster:
     from metalcx.forecasters._gate_adapt import InnerLoop
     from metalcx.transfer import MetaConfig, TrainConfig, train_on
 
+    if unit.forecaster in ODES:
+        allowed = np.array([task.family not in unit.families for task in pools.tasks])
+        return train_ode(unit, pools.ode, allowed, pools.study)
     pool, tasks = pools.of(unit.forecaster)
     usable = np.array([t.family not in unit.families and not _left_out(unit.forecaster, t) for t in tasks])
     if unit.forecaster == "trees":

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metalcx.bench._files import claim, write_whole
+from metalcx.bench._ode_trained import ODES
 from metalcx.bench._score import score_task
 from metalcx.bench._study import EXTRA_TARGETS, TARGETS, Progress, Study, Unit
 from metalcx.bench._trained import GRADIENT, LESS, TRAINED, WITHOUT_EXTRA, Pools, train
@@ -45,7 +46,7 @@ STATIC: dict[str, Callable[[], Forecaster]] = {
 }
 
 #: What is asked for by name only: nu-SVRs take hours on ragged tasks, inner loops and ablations are trained apart.
-ON_REQUEST = ("srm", "metalcx-amortised", *LESS, *GRADIENT)
+ON_REQUEST = ("srm", "metalcx-amortised", *ODES, *LESS, *GRADIENT)
 
 #: Too slow for the way to the final; scored at the final only.
 FINAL_ONLY = ("srm", "srm-ols", "lkgp")
@@ -105,7 +106,7 @@ def run_transfer(
     # Drawn here, before processes that would each draw them.
     pools = Pools(study, tasks)
     for name in dict.fromkeys(u.forecaster for u in units if u.forecaster in TRAINED):
-        pools.of(name, workers, progress)
+        pools.draw(name, workers, progress)
     del pools
     done = 0
     for job in _run(study, _jobs(units), workers):

@@ -59,10 +59,19 @@ def prepared(tasks: Iterable[Task], min_runs: int = 1) -> list[PreparedTask]:
     """
     tasks = list(tasks)
     parts = (
-        (task, prepare(task.curves(), task.name, task.corpus.name, family))
+        (task, prepare(_with_graphs(task), task.name, task.corpus.name, family))
         for task, family in zip(tasks, families(tasks), strict=True)
     )
     return [replace(p, domain=task.domain) for task, p in parts if p is not None and len(p) >= min_runs]
+
+
+def _with_graphs(task: Task) -> Curves:
+    """The curves of a task, their architectures as graphs where the corpus has some, else by name."""
+    curves, known = task.curves(), task.corpus.architectures.dropna(subset=["graph"])
+    if curves.arch is None or not len(known):
+        return curves
+    graphs = dict(zip(known["arch"], known["graph"], strict=True))
+    return replace(curves, arch=np.array([graphs.get(arch, arch) for arch in curves.arch], dtype=object))
 
 
 def prepare(curves: Curves, name: str, corpus: str, family: str, seed: int = 0) -> PreparedTask | None:
