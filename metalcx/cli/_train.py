@@ -15,10 +15,18 @@ from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
     from metalcx.corpora import Corpus, FamilySplit
-    from metalcx.transfer import MetaConfig
+    from metalcx.hub._registry import Savable
+    from metalcx.transfer import MetaConfig, PreparedTask
 
 #: Runs that a task needs before it teaches anything; as in the benchmark.
 MIN_RUNS = 8
+
+
+class Model(StrEnum):
+    """What is meta-trained."""
+
+    EXPERT_GATE = "expert-gate"
+    GRAPH_ODE = "graph-ode"
 
 
 class Algorithm(StrEnum):
@@ -39,6 +47,11 @@ def meta_train(
         list[str] | None,
         typer.Option("--holdout", metavar="DATASET", help="A dataset whose whole family stays out; repeat."),
     ] = None,
+    model: Annotated[Model, typer.Option("--model", help="What to meta-train.")] = Model.EXPERT_GATE,
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", metavar="NAME", help="What reads architectures for graph-ode, by name or folder."),
+    ] = None,
     algorithm: Annotated[Algorithm, typer.Option("--algorithm", help="How to meta-train.")] = Algorithm.EPISODIC,
     steps: Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Outer steps.")] = None,
     episodes: Annotated[
@@ -57,10 +70,10 @@ def meta_train(
     """
     from metalcx import hub
     from metalcx.corpora import split_by_family
-    from metalcx.transfer import meta_train as train
     from metalcx.transfer import prepared
 
     hub.check_target(out)
+    _check(model, encoder, algorithm)
     sources = open_sources(corpus)
     split = split_by_family(sources, holdout or ())
     work = work_folder(out, resume)
@@ -69,9 +82,11 @@ def meta_train(
         if not tasks:
             raise DataError(f"no source task has {MIN_RUNS} runs or more; give another --corpus, or hold out less")
         config = _config(algorithm, steps, episodes, seed)
-        model = train(tasks, work, config, workers, progress)
+        trained = _trained(model, encoder, tasks, work, config, workers, progress)
     families = sorted({task.family for task in tasks})
     about = {
+        "model": model.value,
+        "encoder": encoder,
         "algorithm": algorithm.value,
         "steps": config.train.steps,
         "seed": seed,
@@ -79,12 +94,41 @@ def meta_train(
         "source_families": families,
         "held_out_families": list(split.families),
     }
-    hub.save(model, out, name=model_name(out), card=_card(model_name(out), sources, split, about), metrics=about)
+    hub.save(trained, out, name=model_name(out), card=_card(model_name(out), sources, split, about), metrics=about)
     shutil.rmtree(work, ignore_errors=True)
     if as_json:
         print_json({"out": str(out), **about})
     else:
         typer.echo(f"{out}: meta-trained on {len(tasks)} tasks of {len(families)} families")
+
+
+def _check(model: Model, encoder: str | None, algorithm: Algorithm) -> None:
+    """Refuse what does not go together."""
+    if model is Model.EXPERT_GATE and encoder is not None:
+        raise DataError("--encoder: an expert-gate reads no architectures; choose --model graph-ode, or leave it out")
+    if model is Model.GRAPH_ODE and algorithm is not Algorithm.EPISODIC:
+        raise DataError(f"--algorithm {algorithm.value}: a graph-ode is trained by plain episodes; leave it out")
+
+
+def _trained(
+    model: Model,
+    encoder: str | None,
+    tasks: list[PreparedTask],
+    work: Path,
+    config: MetaConfig,
+    workers: int,
+    progress: Progress,
+) -> Savable:
+    from metalcx import hub
+
+    if model is Model.EXPERT_GATE:
+        from metalcx.transfer import meta_train as train
+
+        return train(tasks, work, config, workers, progress)
+    from metalcx.transfer import OdeMetaConfig, meta_train_ode
+
+    reads = None if encoder is None else hub.load_encoder(encoder)
+    return meta_train_ode(tasks, work, OdeMetaConfig(pool=config.pool, train=config.train), reads, workers, progress)
 
 
 def open_sources(names: list[str]) -> list[Corpus]:
@@ -129,8 +173,8 @@ def _card(name: str, sources: list[Corpus], split: FamilySplit, about: dict[str,
     lines = [
         f"# {name}",
         "",
-        f"Meta-trained with metalcx ({about['algorithm']}, {about['steps']} steps, seed {about['seed']}) on "
-        f"{len(about['source_tasks'])} tasks of {len(about['source_families'])} families.",
+        f"Meta-trained with metalcx ({about['model']}, {about['algorithm']}, {about['steps']} steps, "
+        f"seed {about['seed']}) on {len(about['source_tasks'])} tasks of {len(about['source_families'])} families.",
         "",
         "## Sources",
         "",

@@ -5,6 +5,8 @@ from metalcx.transfer._inner import InnerConfig as InnerConfig
 from metalcx.transfer._meta_train import MetaConfig as MetaConfig
 from metalcx.transfer._meta_train import meta_train as meta_train
 from metalcx.transfer._meta_train import train_on as train_on
+from metalcx.transfer._ode_train import OdeMetaConfig as OdeMetaConfig
+from metalcx.transfer._ode_train import meta_train_ode as meta_train_ode
 from metalcx.transfer._pool import Pool as Pool
 from metalcx.transfer._pool import PoolConfig as PoolConfig
 from metalcx.transfer._pool import build_pool as build_pool
@@ -17,12 +19,14 @@ __all__ = [
     "ALGORITHMS",
     "InnerConfig",
     "MetaConfig",
+    "OdeMetaConfig",
     "Pool",
     "PoolConfig",
     "PreparedTask",
     "TrainConfig",
     "build_pool",
     "meta_train",
+    "meta_train_ode",
     "prepare",
     "prepared",
     "train_on",

@@ -9,6 +9,8 @@ import pytest
 
 import metalcx as mx
 from metalcx import hub
+from metalcx.encoders import EncoderConfig, new_encoder
+from metalcx.forecasters import LatentGraphODE
 
 SHORT = ("--episodes", "1", "--steps", "3")
 
@@ -54,6 +56,24 @@ def test_the_algorithm_and_sizes_are_handed_on(mini, good, trained, algorithm):
     good("meta-train", "--corpus", "mini", "--out", "mine", "--algorithm", algorithm, "--steps", 7, "--workers", 2)
     ((_, _, config, workers),) = trained
     assert (config.algorithm, config.train.steps, config.pool.with_support, workers) == (algorithm, 7, True, 2)
+
+
+def test_a_latent_graph_ode_is_really_trained_and_forecasts(mini, good, bad):
+    encoder = new_encoder(EncoderConfig("gin", hidden=4, layers=2))
+    hub.save_encoder(encoder, "reader", name="reader")
+    options = ("--corpus", "mini", "--holdout", "wine", "--model", "graph-ode", "--encoder", "./reader", *SHORT)
+    said = json.loads(good("meta-train", *options, "--out", "mine", "--json"))
+    assert (said["model"], said["encoder"]) == ("graph-ode", "./reader")
+    assert hub.describe("mine")["card"].startswith("# mine\n\nMeta-trained with metalcx (graph-ode, episodic, 3 steps")
+    assert isinstance(mx.load("./mine"), LatentGraphODE)
+    common = ("--curves", "runs.csv", "--metric", "val_loss:min:0")
+    good("adapt", "./mine", *common, "--out", "adapted")
+    assert "q0.975" in good("forecast", "./adapted", *common, "--at", 20)
+    line = bad("meta-train", "--corpus", "mini", "--out", "x", "--model", "graph-ode", "--algorithm", "maml")
+    assert "--algorithm maml: a graph-ode is trained by plain episodes" in line
+    assert "--encoder: an expert-gate reads no architectures" in bad(
+        "meta-train", *options[:4], "--encoder", "e", "--out", "x"
+    )
 
 
 def test_a_killed_training_is_kept_and_gone_on_with_on_request(mini, call, good, trained):
