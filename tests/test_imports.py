@@ -24,6 +24,7 @@ FLOORS: dict[str, float] = {
     "_resources": 0,
     "_checkpoint": 1,
     "_device": 1,
+    "_parallel": 1,
     "_schedule": 1,
     "curves": 1,
     "graphs": 1,

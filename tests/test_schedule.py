@@ -14,7 +14,9 @@ from metalcx.encoders._replay import optimiser_of, set_rate
 def test_it_rises_and_falls():
     factor = np.array([warmed_and_annealed(share) for share in np.linspace(0, 1, 101)])
     assert (factor > 0).sum() == 100
+    assert factor[0] == pytest.approx(0.01)
     assert factor[10] == 1
+    assert factor[55] == pytest.approx(0.5)
     assert (np.diff(factor[:10]) > 0).all()
     assert (np.diff(factor[10:]) < 0).all()
     assert factor[-1] == pytest.approx(0, abs=1e-12)

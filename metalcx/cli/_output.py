@@ -76,16 +76,21 @@ def working(text: str) -> Iterator[None]:
 
 
 class Progress:
-    """``progress(done, total, note)``: a bar on a terminal, elsewhere a line every ten seconds and one at the end."""
+    """``progress(done, total, note)``: a bar on a terminal, elsewhere a line every ten seconds and one at the end.
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    Args:
+        text: What goes on, until that is told.
+        quiet: Whether to say nothing.
+    """
+
+    def __init__(self, text: str, quiet: bool = False) -> None:
+        self._text, self._quiet = text, quiet
         self._start = self._told = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
 
     def __enter__(self) -> Progress:
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not self._quiet:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
@@ -105,6 +110,8 @@ class Progress:
         label = text or self._text
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total, description=label)
+            return
+        if self._quiet:
             return
         now = time.monotonic()
         if now - self._told >= QUIET or (done >= total and now - self._start >= 1.0):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from metalcx.cli._options import JsonOption, SeedOption
+from metalcx.cli._options import DeviceOption, JsonOption, SeedOption
 from metalcx.cli._output import Progress, print_json
 from metalcx.errors import DataError, name_some
 
@@ -60,46 +60,64 @@ def meta_train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was killed.")] = False,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes that draw episodes.")] = 1,
+    device: DeviceOption = "cpu",
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Meta-train a forecaster over the tasks of source corpora.
 
     Until the model is written, episodes and checkpoints are in DIR.work beside it. A training that was killed, at any
-    moment, goes on from there with --resume and ends with the same model as one that was not.
+    moment, goes on from there with --resume and ends with the same model as one that was not. Under torchrun the
+    processes that it starts train together: torchrun --nproc-per-node 2 -m metalcx.cli meta-train ...
     """
     from metalcx import hub
+    from metalcx._device import check_device
+    from metalcx._parallel import joined
     from metalcx.corpora import split_by_family
     from metalcx.transfer import prepared
 
     hub.check_target(out)
     _check(model, encoder, algorithm)
+    check_device(device)
     sources = open_sources(corpus)
     split = split_by_family(sources, holdout or ())
-    work = work_folder(out, resume)
-    with Progress("meta-training") as progress:
-        tasks = prepared(split.sources, MIN_RUNS)
-        if not tasks:
-            raise DataError(f"no source task has {MIN_RUNS} runs or more; give another --corpus, or hold out less")
-        config = _config(algorithm, steps, episodes, seed)
-        trained = _trained(model, encoder, tasks, work, config, workers, progress)
-    families = sorted({task.family for task in tasks})
-    about = {
-        "model": model.value,
-        "encoder": encoder,
-        "algorithm": algorithm.value,
-        "steps": config.train.steps,
-        "seed": seed,
+    config = _config(algorithm, steps, episodes, seed)
+    with joined(device) as crew:
+        # Those beside the first find a folder that it has just made.
+        work = work_folder(out, resume or not crew.first)
+        with Progress("meta-training", quiet=not crew.first) as progress:
+            tasks = prepared(split.sources, MIN_RUNS)
+            if not tasks:
+                raise DataError(f"no source task has {MIN_RUNS} runs or more; give another --corpus, or hold out less")
+            trained = _trained(model, encoder, tasks, work, config, workers, progress)
+        if crew.first:
+            about: dict[str, Any] = {
+                "model": model.value,
+                "encoder": encoder,
+                "algorithm": algorithm.value,
+                "seed": seed,
+            }
+            about |= {"steps": config.train.steps, **_sources(tasks), "held_out_families": list(split.families)}
+            card = _card(model_name(out), sources, split, about)
+            hub.save(trained, out, name=model_name(out), card=card, metrics=about)
+            shutil.rmtree(work, ignore_errors=True)
+            _say(out, about, as_json)
+
+
+def _sources(tasks: list[PreparedTask]) -> dict[str, Any]:
+    """What a model learned from."""
+    return {
         "source_tasks": [task.name for task in tasks],
-        "source_families": families,
-        "held_out_families": list(split.families),
+        "source_families": sorted({task.family for task in tasks}),
     }
-    hub.save(trained, out, name=model_name(out), card=_card(model_name(out), sources, split, about), metrics=about)
-    shutil.rmtree(work, ignore_errors=True)
+
+
+def _say(out: Path, about: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json({"out": str(out), **about})
     else:
-        typer.echo(f"{out}: meta-trained on {len(tasks)} tasks of {len(families)} families")
+        n, families = len(about["source_tasks"]), len(about["source_families"])
+        typer.echo(f"{out}: meta-trained on {n} tasks of {families} families")
 
 
 def _check(model: Model, encoder: str | None, algorithm: Algorithm) -> None:

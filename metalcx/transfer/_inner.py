@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from metalcx._parallel import crew
 from metalcx.errors import DataError
 from metalcx.forecasters._gate_adapt import InnerLoop
 from metalcx.forecasters._gate_network import GateNetwork, gate_loss
@@ -84,13 +85,14 @@ def inner_loss(
     def loss(step: int) -> Tensor:
         drawn = np.random.default_rng([config.seed, 4, step]).random(inner.episodes)
         losses = []
-        for e in np.minimum(np.searchsorted(cumulative, drawn), len(odds) - 1):
+        episodes, share = crew().part(np.minimum(np.searchsorted(cumulative, drawn), len(odds) - 1))
+        for e in episodes:
             support, query = (
-                tuple(c[edge[e] : edge[e + 1]] for c in columns)
+                tuple(c[edge[e] : edge[e + 1]].to(crew().device) for c in columns)
                 for columns, edge in ((supports, rows[1]), (queries, rows[0]))
             )
             losses.append(_adapted_loss(network, learner, support, query, inner.steps))
-        return torch.stack(losses).mean()
+        return share * torch.stack(losses).mean()
 
     return loss
 

@@ -16,7 +16,7 @@ from metalcx.forecasters._expert_gate import ExpertGate
 from metalcx.forecasters._gate_adapt import InnerLoop
 from metalcx.forecasters._gate_network import GateConfig
 from metalcx.transfer._inner import ALGORITHMS, InnerConfig, inner_loss, trained_inner, wrap
-from metalcx.transfer._pieces import Progress
+from metalcx.transfer._pieces import Progress, drawn_once
 from metalcx.transfer._pool import Pool, PoolConfig, build_pool
 from metalcx.transfer._tasks import PreparedTask
 from metalcx.transfer._train import TrainConfig, episode_odds, episodic_loss, new_network, run_outer_loop
@@ -75,7 +75,7 @@ def meta_train(
     config = config or MetaConfig()
     if not tasks:
         raise DataError("no source task is left to learn from; give another corpus or hold out less")
-    pool = build_pool(tasks, config.pool, work / "pool", workers, progress)
+    pool = drawn_once(lambda: build_pool(tasks, config.pool, work / "pool", workers, progress))
     return train_on(pool, tasks, config, work / "checkpoint.safetensors", progress=progress)
 
 

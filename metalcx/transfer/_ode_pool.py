@@ -63,15 +63,16 @@ class OdePool:
     episode: IntArray
     task: IntArray
 
-    def batch(self, rows: IntArray) -> tuple[Runs, Times, Tensor, Tensor]:
-        """Requests and their runs, each with a copy of its own, with answers and weights."""
+    def batch(self, rows: IntArray, device: str = "cpu") -> tuple[Runs, Times, Tensor, Tensor]:
+        """Requests and their runs, each with a copy of its own, with answers and weights, on a device of torch."""
         run = self.run[rows]
         own = {name: _float(array[run]) for name, array in self.runs.items()}
         # The last row is what -1 reads.
         table = np.concatenate([self.embeddings, np.zeros_like(self.embeddings, shape=(1, self.embeddings.shape[1]))])
         runs = Runs(**own, arch=_float(table[self.arch[run]]), k=torch.from_numpy(self.k[run]))
         times = Times(run=torch.arange(len(rows)), **{name: _float(self.times[name][rows]) for name in ASKED})
-        return runs, times, torch.from_numpy(self.y[rows]), torch.from_numpy(self.weight[rows])
+        y, weight = (torch.from_numpy(array[rows]).to(device) for array in (self.y, self.weight))
+        return Runs(*(tensor.to(device) for tensor in runs)), Times(*(tensor.to(device) for tensor in times)), y, weight
 
 
 def build_ode_pool(

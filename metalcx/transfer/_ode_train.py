@@ -14,16 +14,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from metalcx._parallel import crew
 from metalcx.errors import DataError
 from metalcx.forecasters._gate_network import gate_loss
 from metalcx.forecasters._graph_ode import LatentGraphODE
 from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, divergence
 from metalcx.forecasters._traits import Architectures
 from metalcx.transfer._ode_pool import OdePool, build_ode_pool
-from metalcx.transfer._pieces import Progress
+from metalcx.transfer._pieces import Progress, drawn_once
 from metalcx.transfer._pool import PoolConfig
 from metalcx.transfer._tasks import PreparedTask
-from metalcx.transfer._train import STD_FLOOR, StepLoss, TrainConfig, episode_odds, run_outer_loop
+from metalcx.transfer._train import STD_FLOOR, StepLoss, TrainConfig, drawn_rows, episode_odds, run_outer_loop
 
 if TYPE_CHECKING:
     from metalcx.encoders import GraphEncoder
@@ -78,7 +79,8 @@ def meta_train_ode(
     config = config or OdeMetaConfig()
     if not tasks:
         raise DataError("no source task is left to learn from; give another corpus or hold out less")
-    pool = build_ode_pool(tasks, config.pool, Architectures(encoder), work / "pool", workers, progress)
+    architectures = Architectures(encoder)
+    pool = drawn_once(lambda: build_ode_pool(tasks, config.pool, architectures, work / "pool", workers, progress))
     return train_ode_on(pool, tasks, config, encoder, work / "checkpoint.safetensors", progress=progress)
 
 
@@ -141,13 +143,14 @@ def _loss(network: OdeNetwork, pool: OdePool, odds: npt.NDArray[np.float64], con
     read = network.config.arch
 
     def loss(step: int) -> Tensor:
-        drawn = np.random.default_rng([config.train.seed, 2, step]).random(config.train.batch)
-        rows = np.minimum(np.searchsorted(cumulative, drawn), len(cumulative) - 1)
-        runs, times, y, weight = pool.batch(rows)
-        noise = torch.randn(1, len(rows), network.config.latent)
-        quantiles, law, _ = network(runs._replace(arch=runs.arch[:, :read]), times, noise)
+        rows, share = crew().part(drawn_rows(cumulative, config.train, step))
+        noise, _ = crew().part(torch.randn(config.train.batch, network.config.latent).numpy())
+        runs, times, y, weight = pool.batch(rows, crew().device)
+        drawn = torch.from_numpy(noise).to(crew().device)[None]
+        quantiles, law, _ = network(runs._replace(arch=runs.arch[:, :read]), times, drawn)
         grown = min(1.0, step / max(config.warm_up * config.train.steps, 1.0))
-        return gate_loss(quantiles, y, weight) + config.divergence * grown * divergence(law).mean()
+        elbo = gate_loss(quantiles, y, weight) + config.divergence * grown * divergence(law).mean()
+        return share * elbo
 
     return loss
 

@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from metalcx._parallel import crew
 
 Progress = Callable[[int, int, str], None]
 
 #: Arrays of a piece, by name.
 Arrays = dict[str, npt.NDArray[Any]]
+
+Made = TypeVar("Made")
 
 #: What makes a piece of the work in it.
 Make = Callable[[Any], Arrays]
@@ -42,6 +46,16 @@ def pieces(
         if progress is not None:
             progress(done, len(work), what)
     return [_read(_file(folder, i)) for i in range(len(work))]
+
+
+def drawn_once(make: Callable[[], Made]) -> Made:
+    """What `make` makes in a folder that all processes of a training see: by the first, read by the others."""
+    if crew().first:
+        made = make()
+        crew().wait()
+        return made
+    crew().wait()
+    return make()
 
 
 def _made(folder: Path, missing: list[tuple[int, Any]], make: Make, workers: int) -> Iterator[None]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from metalcx._checkpoint import Checkpoint, other_training, save_checkpoint
+from metalcx._parallel import crew
 from metalcx._schedule import warmed_and_annealed
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._gate_items import Items
@@ -64,7 +65,7 @@ class TrainConfig:
             )
 
 
-#: Loss of one outer step, given the step's number.
+#: Loss of one outer step, given the step's number; of several processes, this one's part of it.
 StepLoss = Callable[[int], Tensor]
 
 
@@ -127,12 +128,17 @@ def episodic_loss(network: GateNetwork, pool: Pool, odds: npt.NDArray[np.float64
     columns = as_tensors(pool.queries)
 
     def loss(step: int) -> Tensor:
-        drawn = np.random.default_rng([config.seed, 2, step]).random(config.batch)
-        index = torch.from_numpy(np.minimum(np.searchsorted(cumulative, drawn), len(cumulative) - 1))
-        x, offsets, y, weight = (c[index] for c in columns)
-        return gate_loss(network(x, offsets), y, weight)
+        rows, share = crew().part(drawn_rows(cumulative, config, step))
+        x, offsets, y, weight = (c[torch.from_numpy(rows)].to(crew().device) for c in columns)
+        return share * gate_loss(network(x, offsets), y, weight)
 
     return loss
+
+
+def drawn_rows(cumulative: npt.NDArray[np.float64], config: TrainConfig, step: int) -> npt.NDArray[np.int64]:
+    """What one step learns from, by its number alone; shape (batch,)."""
+    drawn = np.random.default_rng([config.seed, 2, step]).random(config.batch)
+    return np.minimum(np.searchsorted(cumulative, drawn), len(cumulative) - 1)
 
 
 def as_tensors(data: Items) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -160,7 +166,7 @@ def run_outer_loop(
     progress: Progress | None = None,
     about: str = "",
 ) -> None:
-    """Train `module` in place.
+    """Train `module` in place, alone or with other processes, each of which has its part of a step (`joined`).
 
     Each step's randomness comes from its number alone, so that going on from a checkpoint gives the same weights.
 
@@ -176,6 +182,7 @@ def run_outer_loop(
     Raises:
         ModelError: If the checkpoint belongs to another training or is damaged, or the loss stops being a number.
     """
+    module.to(crew().device)
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=config.rate, weight_decay=config.weight_decay)
     start = _restore(checkpoint, module, optimiser, config, about) if checkpoint is not None else 0
@@ -187,17 +194,23 @@ def run_outer_loop(
                 group["lr"] = config.rate * warmed_and_annealed(step / config.steps)
             optimiser.zero_grad()
             value = loss(step) * members
-            if not torch.isfinite(value):
-                raise ModelError(f"the loss of meta-training is {float(value.detach())} at step {step}; lower the rate")
             value.backward()
+            total = value.detach()
+            crew().add([total, *(p.grad for p in parameters if p.grad is not None)])
+            if not torch.isfinite(total):
+                raise ModelError(f"the loss of meta-training is {float(total)} at step {step}; lower the rate")
             nn.utils.clip_grad_norm_(parameters, members**0.5)
             optimiser.step()
             done = step + 1
-            if checkpoint is not None and (done % config.checkpoint_every == 0 or done == config.steps):
+            if (
+                checkpoint is not None
+                and crew().first
+                and (done % config.checkpoint_every == 0 or done == config.steps)
+            ):
                 _save(checkpoint, done, module, optimiser, config, about)
             if progress is not None:
-                progress(done, config.steps, f"meta-training, loss {float(value.detach()) / members:.4f}")
-    module.eval()
+                progress(done, config.steps, f"meta-training, loss {float(total) / members:.4f}")
+    module.cpu().eval()
 
 
 def _save(

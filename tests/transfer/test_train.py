@@ -19,7 +19,7 @@ from metalcx.corpora.build._threads import one_thread
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._gate_network import GateNetwork, gate_loss
 from metalcx.transfer import Pool, TrainConfig
-from metalcx.transfer._train import STD_FLOOR, _schedule, as_tensors, episodic_loss, new_network, run_outer_loop
+from metalcx.transfer._train import STD_FLOOR, as_tensors, episodic_loss, new_network, run_outer_loop
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = TrainConfig(steps=30, batch=32, rate=0.01, checkpoint_every=5)
@@ -202,13 +202,6 @@ def test_episodes_count_alike_however_many_rows_they_have() -> None:
     pool.queries.y[:] = np.where(rows == 0, 1000.0, 0.0)
     loss = episodic_loss(new_network(SMALL, pool.queries, 0), pool, np.array([0.5, 0.5]), replace(CONFIG, batch=4000))
     assert float(loss(0).detach()) == pytest.approx(0.5 * 1500, rel=0.1)
-
-
-def test_the_rate_warms_up_and_anneals() -> None:
-    assert _schedule(0.0) == pytest.approx(0.01)
-    assert _schedule(0.1) == pytest.approx(1.0)
-    assert _schedule(0.55) == pytest.approx(0.5)
-    assert _schedule(1.0) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_new_network_standardises_features() -> None:
