@@ -1,5 +1,6 @@
 """Forecasters behind one protocol: the simple baselines, SRM, boosted trees and what is meta-trained."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from metalcx.forecasters._base import BaseForecaster as BaseForecaster
@@ -13,8 +14,10 @@ from metalcx.forecasters._trees import BoostedTrees as BoostedTrees
 if TYPE_CHECKING:
     from metalcx.forecasters._expert_gate import ExpertGate as ExpertGate
     from metalcx.forecasters._graph_ode import LatentGraphODE as LatentGraphODE
+    from metalcx.forecasters._lstm import LSTM as LSTM
 
 __all__ = [
+    "LSTM",
     "SRM",
     "BaseForecaster",
     "Baseline",
@@ -27,14 +30,12 @@ __all__ = [
 ]
 
 
+#: What stands on torch, by name, and where it is.
+_ON_TORCH = {"ExpertGate": "_expert_gate", "LatentGraphODE": "_graph_ode", "LSTM": "_lstm"}
+
+
 def __getattr__(name: str) -> Any:
     """Load what stands on torch when it is first asked for."""
-    if name == "ExpertGate":
-        from metalcx.forecasters._expert_gate import ExpertGate
-
-        return ExpertGate
-    if name == "LatentGraphODE":
-        from metalcx.forecasters._graph_ode import LatentGraphODE
-
-        return LatentGraphODE
+    if name in _ON_TORCH:
+        return getattr(import_module(f"metalcx.forecasters.{_ON_TORCH[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
