@@ -114,30 +114,35 @@ class Aligned:
         """(u, Q, ...) -> (b, ...), in the order of the request."""
         return values[self.place[0], self.place[1]]
 
-    def leave_one_out(self) -> Aligned:
-        """Each support run as the query of the others: u * K pairs, K - 1 support runs, Q = 1.
+    def leave_one_out(self, left: IntArray | None = None) -> Aligned:
+        """Support runs, each as the query of the others: u * L pairs, K - 1 support runs, Q = 1.
 
-        Results of shape (u * K, 1) reshape to (u, K).
+        Results of shape (u * L, 1) reshape to (u, L).
+
+        Args:
+            left: Which are left out, shape (L,); all K by default.
         """
         u, k = self.future.shape
-        others = np.array([[j for j in range(k) if j != i] for i in range(k)], dtype=np.int64).reshape(k, k - 1)
+        left = np.arange(k) if left is None else left
+        others = np.array([[j for j in range(k) if j != i] for i in left], dtype=np.int64).reshape(len(left), -1)
+        n = len(left)
 
         def rest(a: FloatArray) -> FloatArray:
-            return a[:, others].reshape(u * k, k - 1, *a.shape[2:])
+            return a[:, others].reshape(u * n, max(k - 1, 0), *a.shape[2:])
 
         def own(a: FloatArray) -> FloatArray:
-            return a.reshape(u * k, 1, *a.shape[2:])
+            return a[:, left].reshape(u * n, 1, *a.shape[2:])
 
         return replace(
             self,
             past=self.past.map(rest),
             future=rest(self.future),
             query=self.past.map(own),
-            t_start=np.repeat(self.t_start, k),
-            t_cut=np.repeat(self.t_cut, k),
-            t=np.repeat(self.t, k),
+            t_start=np.repeat(self.t_start, n),
+            t_cut=np.repeat(self.t_cut, n),
+            t=np.repeat(self.t, n),
             stretch=rest(self.stretch),
-            place=np.stack([np.arange(u * k), np.zeros(u * k, dtype=np.int64)]),
+            place=np.stack([np.arange(u * n), np.zeros(u * n, dtype=np.int64)]),
         )
 
 

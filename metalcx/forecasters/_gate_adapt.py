@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from metalcx.curves import PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import DataError
-from metalcx.forecasters._gate_items import Items, support_items
+from metalcx.forecasters._gate_items import Items, left_out, support_items
 from metalcx.forecasters._gate_network import MEDIAN, GateNetwork, gate_loss
 from metalcx.protocol import LEVELS
 
@@ -87,15 +87,15 @@ def adapted(
     k = len(support)
     if k < MIN_SUPPORT:
         return Adaptation(network, 0, 1.0)
-    data = support_items(support)
-    run = np.arange(len(data)) % k
+    data, n = support_items(support), len(left_out(k))
+    run = np.arange(len(data)) % n
     candidates = (steps,) if steps is not None else inner.candidates if k >= inner.min_support else (0,)
     if candidates == (0,):
-        return Adaptation(network, 0, width_factor(network.predict(data.x, data.offsets), data.y, k))
+        return Adaptation(network, 0, width_factor(network.predict(data.x, data.offsets), data.y, n))
     held_out = _held_out(network, inner, data, run, candidates, rates)
     chosen = _choose(np.stack([_errors(q, data) for q in held_out]), run)
     *_, final = _trajectory(network, inner, data, (candidates[chosen],), rates)
-    return Adaptation(final, candidates[chosen], width_factor(held_out[chosen], data.y, k))
+    return Adaptation(final, candidates[chosen], width_factor(held_out[chosen], data.y, n))
 
 
 def _held_out(

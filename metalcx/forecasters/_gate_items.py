@@ -20,6 +20,10 @@ Float32 = npt.NDArray[np.float32]
 SUPPORT_CUTS = (0.1, 0.2, 0.4)
 
 
+#: Most support runs that are held out one at a time; the time that takes grows with the square of their number.
+MOST_LEFT_OUT = 32
+
+
 @dataclass(frozen=True)
 class Items:
     """Requests, one a row.
@@ -65,17 +69,22 @@ def items(a: Aligned, truth: FloatArray, scale: float) -> Items:
     return Items(*(np.ascontiguousarray(c, dtype=np.float32) for c in columns))
 
 
+def left_out(k: int) -> npt.NDArray[np.int64]:
+    """Which of K support runs are held out one at a time: all of them, or as many as say enough, shape (L,)."""
+    return np.sort(np.random.default_rng(0).permutation(k)[:MOST_LEFT_OUT])
+
+
 @remembered
 def support_items(support: PaddedCurves, cuts: Sequence[float] = SUPPORT_CUTS) -> Items:
-    """Each of K >= 3 support runs, cut, as a query of the others; K rows a cut, in the order of the support."""
+    """Support runs, cut, as queries of the others: of K >= 3 those of `left_out`, once a cut, in their order."""
     middle = int(np.argsort(support.t_last, kind="stable")[len(support) // 2])
     model = support.take(np.full(len(cuts), middle))
     seen = np.clip(np.round(np.array(cuts) * model.length), 1, np.maximum(model.length - 1, 1)).astype(np.int64)
-    line = np.arange(len(cuts))
+    line, left = np.arange(len(cuts)), left_out(len(support))
     prefix = model.truncate(model.t[line, seen - 1])
     pairs = [align(support, prefix.take([i]), np.zeros(1, dtype=np.int64), model.t_last[[i]]) for i in line]
     scale = spread(support.last)
-    return Items.concat([items(a.leave_one_out(), a.future[0], scale) for a in pairs])
+    return Items.concat([items(a.leave_one_out(left), a.future[0, left], scale) for a in pairs])
 
 
 def spread(final: FloatArray) -> float:

@@ -20,7 +20,7 @@ from metalcx.forecasters._base import BaseForecaster, Support
 from metalcx.forecasters._configurations import ConfigurationSpace
 from metalcx.forecasters._gate_adapt import MIN_SUPPORT, width_factor
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
-from metalcx.forecasters._gate_items import SUPPORT_CUTS
+from metalcx.forecasters._gate_items import SUPPORT_CUTS, left_out
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig
 from metalcx.forecasters._ode_inputs import RunInputs, TimeInputs, left_out_inputs, ode_inputs
 from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, Runs, Times
@@ -88,7 +88,7 @@ class LatentGraphODE(BaseForecaster):
         runs, times, truth = left_out_inputs(self.support.curves, self._known, SUPPORT_CUTS)
         y = np.clip((truth - times.centre[:, 0]) / times.anchor[:, 0], -1e3, 1e3)
         scaled, _ = self._quantiles(runs, times)
-        return replace(self, width=width_factor(scaled, y, k))
+        return replace(self, width=width_factor(scaled, y, len(left_out(k))))
 
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves

@@ -13,6 +13,7 @@ from metalcx.curves import PaddedCurves
 from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.forecasters._aligned import Aligned, align
 from metalcx.forecasters._gate_inputs import gate_inputs
+from metalcx.forecasters._gate_items import left_out
 from metalcx.forecasters._peers import BESIDE, Distances, comparable, courses, distances, gone, peers
 from metalcx.forecasters._traits import Traits
 
@@ -117,7 +118,7 @@ def ode_inputs(
 def left_out_inputs(
     support: PaddedCurves, known: Traits, cuts: Sequence[float]
 ) -> tuple[RunInputs, TimeInputs, FloatArray]:
-    """Each of K >= 3 support runs, cut, as a query of the others, asked for its end; K rows a cut.
+    """Support runs, cut, as queries of the others, asked for their end: of K >= 3 those of `left_out`, once a cut.
 
     Args:
         support: K runs, oriented.
@@ -125,26 +126,27 @@ def left_out_inputs(
         cuts: Shares of the run that ends in the middle; all runs are cut when that is.
 
     Returns:
-        Runs, requests, and what came of them, oriented, shape (cuts K,).
+        Runs, requests, and what came of them, oriented, shape (cuts L,).
     """
-    k, parts = len(support), []
-    others = np.array([[j for j in range(k) if j != i] for i in range(k)])
+    k, left = len(support), left_out(len(support))
+    n, parts = len(left), []
+    others = np.array([[j for j in range(k) if j != i] for i in left])
     within = distances(known, known)
-    comparing = np.stack([comparable(known, known.take(others[0]), name) for name in BESIDE], -1)
-    beside = Distances(within[np.arange(k)[:, None], others], comparing, within[others[:, :, None], others[:, None]])
+    comparing = np.stack([comparable(known.take(left), known.take(others[0]), name) for name in BESIDE], -1)
+    beside = Distances(within[left[:, None], others], comparing, within[others[:, :, None], others[:, None]])
     middle = support.take([int(np.argsort(support.t_last, kind="stable")[k // 2])])
     for cut in cuts:
         seen = int(np.clip(round(cut * int(middle.length[0])), 1, max(int(middle.length[0]) - 1, 1)))
         start = middle.truncate(middle.t[:, seen - 1])
         a = align(support, start, np.zeros(1, dtype=np.int64), middle.t_last)
         end, unit = start.t_last, unit_of(start, support)
-        prefix = support.truncate(end[0])
+        prefix = support.take(left).truncate(end[0])
         course = courses(gone(support, end, unit)[0][others])
-        described = _described(a.leave_one_out(), beside)
+        described = _described(a.leave_one_out(left), beside)
         described = {name: np.concatenate([part, part]) for name, part in described.items()}
-        runs = _runs(described, _tokens_of(prefix, np.repeat(unit, k)), known, course)
-        s = np.repeat(log_time(middle.t_last - end, unit), k)
-        parts.append((runs, _times(described, np.arange(k), s), a.future[0]))
+        runs = _runs(described, _tokens_of(prefix, np.repeat(unit, n)), known.take(left), course)
+        s = np.repeat(log_time(middle.t_last - end, unit), n)
+        parts.append((runs, _times(described, np.arange(n), s), a.future[0, left]))
     runs, times = (concatenated([part[i] for part in parts]) for i in (0, 1))
     times = replace(times, run=np.arange(len(runs)))
     return runs, times, np.concatenate([part[2] for part in parts])

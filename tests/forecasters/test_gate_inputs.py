@@ -13,7 +13,7 @@ from made_up import rising
 from metalcx.curves import PaddedCurves
 from metalcx.forecasters._aligned import align
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, GateInputs, gate_inputs
-from metalcx.forecasters._gate_items import SUPPORT_CUTS, Items, items, spread, support_items
+from metalcx.forecasters._gate_items import MOST_LEFT_OUT, SUPPORT_CUTS, Items, items, left_out, spread, support_items
 from metalcx.forecasters._panel import points
 from metalcx.transfer._augment import padded
 
@@ -146,3 +146,18 @@ def test_constant_and_diverged_supports_give_finite_items() -> None:
         found = support_items(support)
         for column in (found.x, found.offsets, found.y, found.weight):
             assert np.isfinite(column).all()
+
+
+def test_of_a_large_support_some_runs_are_held_out() -> None:
+    """The others still stand beside each of those: what they say is what they would say of it alone."""
+    support = curves(40)
+    chosen = left_out(40)
+    assert len(chosen) == MOST_LEFT_OUT
+    assert len(set(chosen)) == MOST_LEFT_OUT
+    np.testing.assert_array_equal(left_out(7), np.arange(7))
+    found = support_items(support, (0.2,))
+    assert len(found) == MOST_LEFT_OUT
+    half = align(support, support.take([0]).truncate(support.t[0, 3]), np.zeros(1, dtype=np.int64), support.t_last[:1])
+    whole = gate_inputs(half.leave_one_out())
+    some = gate_inputs(half.leave_one_out(chosen))
+    np.testing.assert_allclose(some.x, whole.x[chosen])
