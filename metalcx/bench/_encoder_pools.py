@@ -13,7 +13,7 @@ import numpy as np
 
 from metalcx import hub
 from metalcx.bench._encoder_proxies import FloatArray, IntArray, first_of
-from metalcx.bench._encoder_rows import ALL, MANY, OWN, Effort, Row
+from metalcx.bench._encoder_rows import ALL, MANY, OWN, SHIPPED, Effort, Row
 from metalcx.bench._encoder_spaces import Space, Table, in_order
 from metalcx.encoders import EncoderConfig, GraphBatch, GraphEncoder, new_encoder
 from metalcx.encoders._pretrain import pretrain_many
@@ -122,7 +122,9 @@ def pretrained(pool: Pool, course: Course, members: Sequence[tuple[str, int]], e
 
 
 def encoder_of(row: Row, effort: Effort, seed: int, folder: Path) -> GraphEncoder:
-    """The encoder of a row: from its folder, or as it is before it has learned anything."""
+    """The encoder of a row: as it ships, from its folder, or as it is before it has learned anything."""
+    if row.kind == SHIPPED:
+        return hub.load_encoder(SHIPPED)
     return hub.load_encoder(folder) if row.pretrained else new_encoder(EncoderConfig(row.kind, effort.hidden), seed)
 
 

@@ -18,6 +18,9 @@ BESIDE = "+proxies"
 #: After the name of an encoder: several rankers, by folds of the labels and of what would validate.
 ENSEMBLE = "+ensemble"
 
+#: The encoder that ships with metalcx, and what it is compared with: one of its kind that has learned nothing.
+SHIPPED, SHIPPED_KIND = "metalcx-encoder", "gated-gcn"
+
 #: What pre-training sees: all graphs of the space, half of them, or those of all spaces.
 OWN, HALF, ALL = "own", "half", "all"
 #: The zero-cost proxy as it is.
@@ -52,12 +55,12 @@ class Row(NamedTuple):
     @property
     def learned(self) -> bool:
         """Whether there is an encoder."""
-        return self.kind in KINDS
+        return self.kind in (*KINDS, SHIPPED)
 
     @property
     def pretrained(self) -> bool:
-        """Whether the encoder has seen graphs before."""
-        return self.learned and self.lesson != "none"
+        """Whether the encoder sees graphs before, here."""
+        return self.kind in KINDS and self.lesson != "none"
 
     @property
     def task(self) -> str:
@@ -67,7 +70,8 @@ class Row(NamedTuple):
     @property
     def plain(self) -> str:
         """The same row of an encoder that has learned nothing."""
-        return f"{self.kind}{BESIDE if self.beside else ''}{ENSEMBLE if self.ensemble else ''}/none"
+        kind = SHIPPED_KIND if self.kind == SHIPPED else self.kind
+        return f"{kind}{BESIDE if self.beside else ''}{ENSEMBLE if self.ensemble else ''}/none"
 
     @property
     def needs_proxy(self) -> bool:
@@ -88,6 +92,7 @@ METHODS = (*TABLES, *ENCODERS)
 _FURTHER = (
     *(f"{features}/{model}" for features in WITH_PROXIES for model in MODELS),
     *(f"{kind}/{MANY}" for kind in KINDS),
+    *(f"{SHIPPED}{how}" for how in ("", BESIDE, ENSEMBLE, BESIDE + ENSEMBLE)),
     *(
         f"{kind}{how}/{lesson}"
         for kind in KINDS

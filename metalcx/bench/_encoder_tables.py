@@ -14,7 +14,7 @@ import pandas as pd
 from metalcx.bench._encoder_markdown import page
 from metalcx.bench._encoder_measures import MEASURES
 from metalcx.bench._encoder_proxies import FloatArray
-from metalcx.bench._encoder_rows import OWN, Row
+from metalcx.bench._encoder_rows import OWN, SHIPPED, Row
 from metalcx.bench._encoder_work import Study
 from metalcx.bench._files import write_whole
 
@@ -85,7 +85,7 @@ def gains(found: pd.DataFrame, keys: list[str]) -> Iterator[dict[str, Any]]:
 def _others(about: tuple[Any, ...], keys: list[str]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """What a row is compared with: the names of that, and where it stands."""
     place, row = about[:-1], Row.parse(about[-1])
-    if row.pretrained:
+    if row.pretrained or row.kind == SHIPPED:
         yield row.plain, (*place, row.plain)
     if row.pool != OWN:
         own = about[-1].partition("@")[0]

@@ -85,8 +85,8 @@ def encoder(
             metavar="NAME",
             help="What to judge, such as gated-gcn/both; with @half behind it pre-trained on half of the graphs, which "
             "holds those with a label, with @all on those of all spaces; gated-gcn/many ranked by several proxies, "
-            "gated-gcn+proxies/none reads them, gated-gcn+ensemble/none is five rankers by folds of the labels; "
-            "repeat. The protocol's by default.",
+            "gated-gcn+proxies/none reads them, gated-gcn+ensemble/none is five rankers by folds of the labels, "
+            "metalcx-encoder is what ships; repeat. The protocol's by default.",
         ),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1, help="Epochs of pre-training.")] = 60,

@@ -14,6 +14,7 @@ from metalcx.bench import METHODS, run_encoder, time_encoders
 from metalcx.bench._encoder_pools import Pool, seen
 from metalcx.bench._encoder_rows import Row
 from metalcx.bench._encoder_spaces import read_space, split
+from metalcx.encoders import EncoderConfig, new_encoder
 from metalcx.encoders._pretraining import Training
 from metalcx.errors import DataError
 
@@ -133,6 +134,18 @@ def test_an_ensemble_learns_from_what_would_validate_too(data, tmp_path):
     assert tau["gin+ensemble/none"] > tau["gin/none"], "five rankers, and half as many labels again"
     assert Row.parse("gin+proxies+ensemble/flow@half") == Row("gin", "flow", "half", beside=True, ensemble=True)
     assert Row.parse("gin+proxies+ensemble/flow@half").plain == "gin+proxies+ensemble/none"
+
+
+def test_the_encoder_that_ships_is_judged_as_it_is(data, tmp_path, monkeypatch):
+    shipped, names = new_encoder(EncoderConfig("gated-gcn", hidden=8), seed=5), []
+    monkeypatch.setattr(hub, "load_encoder", lambda name: names.append(name) or shipped)
+    methods = ["gated-gcn/none", "metalcx-encoder", "metalcx-encoder+ensemble"]
+    rows = run_encoder(data, tmp_path, spaces=["cells"], methods=methods, effort=QUICK, runs=2)
+    assert {row["row"] for row in rows} == set(methods)
+    assert set(names) == {"metalcx-encoder"}
+    with (tmp_path / "gains.csv").open() as file:
+        assert {(row["row"], row["over"]) for row in csv.DictReader(file)} == {("metalcx-encoder", "gated-gcn/none")}
+    assert not (tmp_path / "encoders").exists(), "nothing was pre-trained"
 
 
 def test_some_tables_alone(data, tmp_path):
