@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import numpy.typing as npt
@@ -94,8 +95,13 @@ def joined(device: str = "cpu") -> Iterator[Crew]:
     from torch import distributed
 
     gpu = device == "cuda"
-    distributed.init_process_group("nccl" if gpu else "gloo")
     own = f"cuda:{os.environ['LOCAL_RANK']}" if gpu else device
+    if gpu:
+        import torch
+
+        torch.cuda.set_device(own)
+    # The others wait as long as the first needs to draw episodes.
+    distributed.init_process_group("nccl" if gpu else "gloo", timeout=timedelta(days=1))
     token = _crew.set(Crew(distributed.get_rank(), size, own))
     try:
         yield crew()

@@ -81,7 +81,7 @@ def meta_train(
     check_device(device)
     sources = open_sources(corpus)
     split = split_by_family(sources, holdout or ())
-    config = _config(algorithm, steps, episodes, seed)
+    config = _config(model, algorithm, steps, episodes, seed)
     with joined(device) as crew:
         # Those beside the first find a folder that it has just made.
         work = work_folder(out, resume or not crew.first)
@@ -90,6 +90,8 @@ def meta_train(
             if not tasks:
                 raise DataError(f"no source task has {MIN_RUNS} runs or more; give another --corpus, or hold out less")
             trained = _trained(model, encoder, tasks, work, config, workers, progress)
+        # Nobody reads the work folder any more.
+        crew.wait()
         if crew.first:
             about: dict[str, Any] = {
                 "model": model.value,
@@ -169,15 +171,15 @@ def work_folder(out: Path, resume: bool) -> Path:
     return work
 
 
-def _config(algorithm: Algorithm, steps: int | None, episodes: int | None, seed: int) -> MetaConfig:
+def _config(model: Model, algorithm: Algorithm, steps: int | None, episodes: int | None, seed: int) -> MetaConfig:
     """The library's settings, episodes of mixtures and made-up tasks in proportion to those of measured ones."""
     from metalcx.transfer import MetaConfig, PoolConfig, TrainConfig
 
-    # An inner loop sees whole episodes, a few a step, so that fewer of them go as far.
-    plain = algorithm is Algorithm.EPISODIC
-    n = episodes or (160 if plain else 80)
-    mixed = n * (50 if plain else 25)
-    pool = PoolConfig(n, max(1, n * 3 // 16 if plain else n // 8), mixed=mixed, synthetic=mixed // 2, seed=seed)
+    # An inner loop sees whole episodes, a few a step, so that fewer of them go as far; those of a graph-ode hold more.
+    inner, small = algorithm is not Algorithm.EPISODIC, model is Model.GRAPH_ODE
+    n = episodes or (80 if inner or small else 160)
+    mixed = n * (25 if inner else 50)
+    pool = PoolConfig(n, max(1, n // 8 if inner else n * 3 // 16), mixed=mixed, synthetic=mixed // 2, seed=seed)
     train = TrainConfig(seed=seed) if steps is None else TrainConfig(steps=steps, seed=seed)
     return MetaConfig(algorithm.value, pool=pool, train=train)
 

@@ -47,7 +47,7 @@ def pretrain(
     Args:
         encoder: What to train.
         graphs: All that it sees; with those that are judged later it is transductive, without them inductive.
-        config: Settings; the published ones by default.
+        config: Settings; see `PretrainConfig`.
         proxy: What to rank by, higher is better, shape (graphs,), or (graphs, p) for p proxies at once, each by an
             output of its own and with the same say; NaN where it is not known. Needed unless the task is ``flow``.
         group: Number of the search space of each graph, shape (graphs,): proxies are compared within one only. All

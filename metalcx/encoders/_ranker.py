@@ -51,7 +51,11 @@ class FinetuneConfig:
     most_steps: int | None = None
 
     def __post_init__(self) -> None:
-        if min(self.epochs, self.hidden, self.most_steps or 1) < 1 or self.batch < 2 or not self.rate > 0:
+        if (
+            min(self.epochs, self.hidden, 1 if self.most_steps is None else self.most_steps) < 1
+            or self.batch < 2
+            or not self.rate > 0
+        ):
             raise DataError(
                 "epochs, hidden and most_steps are at least 1, a batch has 2 graphs or more, the rate is more than 0"
             )

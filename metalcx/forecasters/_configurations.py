@@ -35,8 +35,8 @@ class ConfigurationSpace:
     def of(cls, config: pd.DataFrame | None) -> ConfigurationSpace:
         """The space spanned by a support's configurations; empty where there are none."""
         numbers, categories = [], []
-        for name in () if config is None else map(str, config.columns):
-            column = config[name]  # type: ignore[index]
+        for label in () if config is None else config.columns:
+            name, column = str(label), config[label]  # type: ignore[index]
             values = numeric(column)
             if np.isfinite(values).sum() < column.notna().sum():
                 levels = tuple(sorted({str(v) for v in column[column.notna()]}))
@@ -59,13 +59,14 @@ class ConfigurationSpace:
         A missing number counts as the support's mean, an unseen category is unlike all others.
         """
         names = [name for name, *_ in (*self.numbers, *self.categories)]
+        config = None if config is None else config.rename(columns=str)
         if config is None or not names or any(name not in config for name in names):
             return np.zeros((n, 0)), np.zeros(n, dtype=bool)
         parts = [self._number(config[c], log, mid, wide)[:, None] for c, log, mid, wide in self.numbers]
         for name, levels in self.categories:
             text = config[name].astype(object).map(str).to_numpy()
             parts.append((text[:, None] == np.array(levels, dtype=object)) * 1.0)
-        return np.concatenate(parts, 1), np.ones(n, dtype=bool)
+        return np.concatenate(parts, 1), config[names].notna().any(axis=1).to_numpy()
 
     @staticmethod
     def _number(column: pd.Series, log: bool, centre: float, spread: float) -> FloatArray:

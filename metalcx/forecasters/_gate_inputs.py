@@ -19,6 +19,9 @@ from metalcx.forecasters._simple import prior_scale
 #: The experts between which the gate chooses.
 GATED = tuple(EXPERTS)
 
+#: Raised with any formula here, so that episodes that were described by another are not taken for these.
+FEATURES_VERSION = 2
+
 #: Runs whose worth the prefix-based prior keeps against leave-one-out errors.
 ANCHOR_PRIOR = 2.0
 

@@ -120,7 +120,7 @@ class GateNetwork(nn.Module):
         """Outputs of the head, shape (members, b, N_OUTPUTS) -> quantiles."""
         gate, residual, scale, steps = out.split([len(GATED), 1, 1, len(LEVELS) - 1], -1)
         middle = (gate.softmax(-1) * offsets).sum(-1, keepdim=True) + torch.sinh(residual.clamp(-5, 5))
-        steps = softplus(steps + _STEP_BIAS) * torch.exp(scale.clamp(-6, 6))
+        steps = softplus(steps + _STEP_BIAS.to(steps)) * torch.exp(scale.clamp(-6, 6))
         up = middle + steps[..., MEDIAN:].cumsum(-1)
         down = middle - steps[..., :MEDIAN].flip(-1).cumsum(-1).flip(-1)
         return torch.cat([down, middle, up], -1)

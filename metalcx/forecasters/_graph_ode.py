@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 
 #: Draws of the state at the cut over which a forecast is averaged; the same for all runs, each with its mirror.
 DRAWS = 2
-
-#: Further metrics that are read.
-FURTHER = 2
 
 
 @dataclass(frozen=True)
@@ -94,8 +90,7 @@ class LatentGraphODE(BaseForecaster):
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, FloatArray]:
         own = traits(queries, self._space, self._architectures)
-        known = (self.support.curves, prefix, rows, times, own, self._known)
-        runs, asked = ode_inputs(*known, further_metrics(queries))
+        runs, asked = ode_inputs(self.support.curves, prefix, rows, times, own, self._known)
         scaled, lost = self._quantiles(runs, asked)
         if lost.any():
             warnings.warn(
@@ -178,13 +173,6 @@ def no_traits(width: int) -> Traits:
     """Of no runs."""
     none = np.zeros(0, dtype=bool)
     return Traits(np.zeros((0, width)), none, np.zeros((0, 2 * HASHED)), np.zeros((0, 0)), none)
-
-
-def further_metrics(queries: Curves) -> Sequence[PaddedCurves]:
-    """Declared metrics beside the primary one, oriented, at most `FURTHER`."""
-    others = [metric for metric in queries.metrics if metric.name != queries.metric.name][:FURTHER]
-    padded = ((metric.sign, queries.padded(metric.name)) for metric in others)
-    return [curves.with_values(sign * curves.y) for sign, curves in padded]
 
 
 def as_runs(runs: RunInputs, dtype: torch.dtype) -> Runs:

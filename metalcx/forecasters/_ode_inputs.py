@@ -14,16 +14,16 @@ from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.forecasters._aligned import Aligned, align
 from metalcx.forecasters._gate_inputs import gate_inputs
 from metalcx.forecasters._gate_items import left_out
-from metalcx.forecasters._peers import BESIDE, Distances, comparable, courses, distances, gone, peers
+from metalcx.forecasters._peers import BESIDE, Distances, comparable_left_out, courses, distances, gone, peers
 from metalcx.forecasters._traits import Traits
 
 Float32 = npt.NDArray[np.float32]
 
-#: Points of a prefix, and of each further metric's, that are read.
+#: Points of a prefix that are read.
 TOKENS = 16
 
-#: Numbers a point: time, value, step since the one before, whether it is of the primary metric, whether it is there.
-TOKEN = 5
+#: Numbers a point: time, value, step since the one before, whether it is there.
+TOKEN = 4
 
 #: Log time to which states are followed; later ones are as then. The end of a run of which a hundredth is seen is 4.6.
 FARTHEST = 6.0
@@ -93,7 +93,6 @@ def ode_inputs(
     times: FloatArray,
     query: Traits,
     known: Traits,
-    further: Sequence[PaddedCurves] = (),
 ) -> tuple[RunInputs, TimeInputs]:
     """Describe queries and forecasts of them.
 
@@ -104,14 +103,13 @@ def ode_inputs(
         times: Its time, later than the query's last, shape (b,).
         query: What else is known of the queries.
         known: What else is known of the support.
-        further: Prefixes of further metrics of the queries, oriented; rows without a point are ordinary.
     """
     n, unit = len(prefix), unit_of(prefix, support)
     asked = np.concatenate([np.arange(n), rows])
     a = align(support, prefix, asked, np.concatenate([_reference(support, prefix, unit), times]))
     course = courses(gone(support, prefix.t_last, unit))
     described = _described(a, Distances.of(query, known, asked))
-    runs = _runs(described, _tokens_of(prefix, unit, further), query, course)
+    runs = _runs(described, _tokens(prefix, unit), query, course)
     return runs, _times(described, rows, log_time(times - prefix.t_last[rows], unit[rows]))
 
 
@@ -132,7 +130,7 @@ def left_out_inputs(
     n, parts = len(left), []
     others = np.array([[j for j in range(k) if j != i] for i in left])
     within = distances(known, known)
-    comparing = np.stack([comparable(known.take(left), known.take(others[0]), name) for name in BESIDE], -1)
+    comparing = np.stack([comparable_left_out(known, name)[left] for name in BESIDE], -1)
     beside = Distances(within[left[:, None], others], comparing, within[others[:, :, None], others[:, None]])
     middle = support.take([int(np.argsort(support.t_last, kind="stable")[k // 2])])
     for cut in cuts:
@@ -140,11 +138,12 @@ def left_out_inputs(
         start = middle.truncate(middle.t[:, seen - 1])
         a = align(support, start, np.zeros(1, dtype=np.int64), middle.t_last)
         end, unit = start.t_last, unit_of(start, support)
-        prefix = support.take(left).truncate(end[0])
+        stretch = a.stretch[0, left]
+        prefix = support.take(left).truncate(end * stretch)
         course = courses(gone(support, end, unit)[0][others])
         described = _described(a.leave_one_out(left), beside)
         described = {name: np.concatenate([part, part]) for name, part in described.items()}
-        runs = _runs(described, _tokens_of(prefix, np.repeat(unit, n)), known.take(left), course)
+        runs = _runs(described, _tokens(prefix, unit * stretch), known.take(left), course)
         s = np.repeat(log_time(middle.t_last - end, unit), n)
         parts.append((runs, _times(described, np.arange(n), s), a.future[0, left]))
     runs, times = (concatenated([part[i] for part in parts]) for i in (0, 1))
@@ -194,25 +193,17 @@ def _reference(support: PaddedCurves, prefix: PaddedCurves, unit: FloatArray) ->
     return np.where(end > prefix.t_last, end, prefix.t_last + np.nan_to_num(unit, nan=1.0))
 
 
-def _tokens_of(prefix: PaddedCurves, unit: FloatArray, further: Sequence[PaddedCurves] = ()) -> FloatArray:
-    """Points of the primary metric, and of others, shape (n, tokens, TOKEN)."""
-    start = prefix.t[:, :1]
-    own = _tokens(prefix, start, unit, True)
-    return np.concatenate([own, *[_tokens(other, start, unit, False) for other in further]], 1)
-
-
-def _tokens(curves: PaddedCurves, start: FloatArray, unit: FloatArray, primary: bool) -> FloatArray:
+def _tokens(curves: PaddedCurves, unit: FloatArray) -> FloatArray:
     """Up to `TOKENS` points of each run, evenly among those there are, in units of the run; (n, TOKENS, TOKEN)."""
-    n = len(curves)
     place = np.floor(np.linspace(0, 1, TOKENS) * np.maximum(curves.length - 1, 0)[:, None] + 1e-9).astype(np.int64)
     t, y = (np.take_along_axis(np.nan_to_num(array), place, 1) for array in (curves.t, curves.y))
     there = (np.diff(place, axis=1, prepend=-1) > 0) & (curves.length > 0)[:, None]
     extent = np.ptp(y, axis=1)
     reach = np.where(extent > 1e-9 * np.abs(y).max(1), extent, 1.0)[:, None]
     value = np.arcsinh((y - y[:, -1:]) / reach)
-    when = (t - start) / np.nan_to_num(unit, nan=1.0)[:, None]
+    when = (t - t[:, :1]) / np.nan_to_num(unit, nan=1.0)[:, None]
     step = np.diff(value, axis=1, prepend=value[:, :1])
-    found = np.stack([when, value, step, np.full((n, TOKENS), float(primary)), there], -1)
+    found = np.stack([when, value, step, there], -1)
     return np.clip(found, -12.0, 12.0) * there[..., None]
 
 

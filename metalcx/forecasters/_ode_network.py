@@ -194,13 +194,14 @@ class OdeNetwork(nn.Module):
     def decode(self, law: Law, path: Path, times: Times, runs: Runs) -> Tensor:
         """Quantiles of each request."""
         run, x = times.run, self.gate.embed(times.x)
-        share = torch.sigmoid(self.share(self._standard(times.x))) * ~path.lost[run, None]
+        share = torch.sigmoid(self.share(self._standard(times.x)))
         own = Law(*(part[run] for part in law))
         told = self._seen(own, times.relation, times.missed[..., None], runs.k[run])[..., 0]
         told = told if self.config.support else torch.zeros_like(told)
         state = path.at(run, times.s) if self.config.dynamics == "ode" else self._direct(path.z[0, run], own, times.s)
         hidden = silu(self.read(torch.cat([state, own.push, told], 1)))
-        return self.gate.decode(self.gate.head(x) + share * self.out(hidden), times.offsets)
+        correction = torch.where(path.lost[run, None], 0.0, share * self.out(hidden))
+        return self.gate.decode(self.gate.head(x) + correction, times.offsets)
 
     def _direct(self, z0: Tensor, law: Law, s: Tensor) -> Tensor:
         """A state at s without a way to it."""
@@ -212,9 +213,10 @@ class OdeNetwork(nn.Module):
     def _opened(self, runs: Runs) -> Tensor:
         """How far configuration and architecture are listened to, shape (n, 2): by the support, hardly at K <= 5."""
         enough = torch.sigmoid((runs.k.to(runs.x) - HALF_OPEN) / OPENING)[:, None]
-        believed = torch.sigmoid(4.0 * self.open(torch.cat([runs.evidence, runs.known], 1)))
         read = torch.tensor([self.config.config, self.config.arch > 0]).to(runs.x)
-        return enough * believed * runs.known * read
+        known = runs.known * read
+        believed = torch.sigmoid(4.0 * self.open(torch.cat([runs.evidence * read, known], 1)))
+        return enough * believed * known
 
     def _seen(self, law: Law, relation: Tensor, values: Tensor, k: Tensor) -> Tensor:
         """Values of support runs, those least away counting most, beside nothing at all; shape (n, heads, columns).

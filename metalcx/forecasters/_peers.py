@@ -89,7 +89,7 @@ def distances(one: Traits, other: Traits) -> FloatArray:
     both = one.known[:, None] & other.known
     placed = one.placed[:, None] & other.placed
     config = _rms(one.points, other.points) if one.points.shape[1] == other.points.shape[1] else np.zeros(placed.shape)
-    return np.stack([np.where(placed, config, 0.0), np.where(both, arch / typical, 0.0)], -1)
+    return np.stack([np.where(placed, config, 0.0), np.where(both, np.arcsinh(arch / typical), 0.0)], -1)
 
 
 def evidence(missed: FloatArray, distance: FloatArray) -> FloatArray:
@@ -104,7 +104,9 @@ def evidence(missed: FloatArray, distance: FloatArray) -> FloatArray:
         return np.zeros(u)
     apart = ~np.eye(k, dtype=bool)
     width = np.median(distance[:, apart], 1)[:, None, None] / 2
-    near = np.exp(-0.5 * np.square(distance / np.where(width > 0, width, 1.0))) * apart
+    exponent = np.where(apart, -0.5 * np.square(distance / np.where(width > 0, width, 1.0)), -np.inf)
+    # The nearest counts, however far it is.
+    near = np.exp(exponent - exponent.max(2, keepdims=True))
     told = ((near / near.sum(2, keepdims=True)) @ missed[..., None])[..., 0]
     plain = (missed.sum(1, keepdims=True) - missed) / (k - 1)
     wrong, before = np.abs(missed - told).sum(1), np.abs(missed - plain).sum(1)
@@ -171,5 +173,15 @@ def _typical(distance: FloatArray, known: BoolArray) -> float:
 
 def comparable(query: Traits, support: Traits, name: str) -> BoolArray:
     """Whether a query and two support runs at least are known, shape (n,)."""
-    mine, theirs = (query.placed, support.placed) if name == "config" else (query.known, support.known)
-    return mine & bool(theirs.sum() >= 2)
+    return known_of(query, name) & bool(known_of(support, name).sum() >= 2)
+
+
+def comparable_left_out(support: Traits, name: str) -> BoolArray:
+    """Whether a support run and two of the others at least are known, shape (K,)."""
+    known = known_of(support, name)
+    return known & (known.sum() - known >= 2)
+
+
+def known_of(traits: Traits, name: str) -> BoolArray:
+    """Of which runs configuration, or architecture, is known, shape (n,)."""
+    return traits.placed if name == "config" else traits.known

@@ -157,8 +157,9 @@ def place_of(name: str) -> FloatArray:
 
 def _size(values: FloatArray) -> FloatArray:
     """log10 of positive numbers, arsinh of others, 0 where there is none."""
+    values = np.where(np.isfinite(values), values, 0.0)
     positive = values > 0
-    return np.where(positive, np.log10(np.where(positive, values, 1.0)), np.arcsinh(np.nan_to_num(values)))
+    return np.where(positive, np.log10(np.where(positive, values, 1.0)), np.arcsinh(values))
 
 
 def _relative(values: FloatArray, log: bool, centre: float, spread: float) -> FloatArray:

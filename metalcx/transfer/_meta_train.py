@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from metalcx._parallel import crew
 from metalcx.errors import DataError, name_some
 from metalcx.forecasters._expert_gate import ExpertGate
 from metalcx.forecasters._gate_adapt import InnerLoop
@@ -103,6 +104,7 @@ def train_on(
     """
     odds = episode_odds(pool, list(tasks), config.train, config.pool, usable)
     network = new_network(config.network, pool.queries.take(np.flatnonzero(odds[pool.episode] > 0)), config.train.seed)
+    network.to(crew().device)
     members = config.network.members
     about = _digest(pool, odds, config)
     if config.algorithm == "episodic":
@@ -119,6 +121,7 @@ def train_on(
     learner = wrap(network, config.algorithm, config.inner)
     loss = inner_loss(network, learner, pool, odds, config.train, config.inner)
     run_outer_loop(learner, loss, config.train, members, checkpoint, progress, about)
+    network.cpu()
     inner, rates = trained_inner(network, learner, config.algorithm, config.inner)
     return ExpertGate(config.network, inner, network, rates)
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from metalcx.curves import PaddedCurves
 from metalcx.errors import DataError
-from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
+from metalcx.forecasters._gate_inputs import FEATURES_VERSION, GATED, N_FEATURES
 from metalcx.forecasters._gate_items import Items
 from metalcx.transfer._augment import mixed, synthetic
 from metalcx.transfer._episodes import Episode, sample_episode
@@ -192,8 +192,14 @@ def _gather(shards: list[Arrays], jobs: list[Job], config: PoolConfig) -> Pool:
 
 def fingerprint(tasks: Sequence[PreparedTask], config: PoolConfig, more: bytes = b"") -> str:
     """Changes with anything that a pool depends on, `more` included, so that a stale piece is never read."""
-    digest = hashlib.sha256(json.dumps([asdict(config), GATED, N_FEATURES]).encode())
+    digest = hashlib.sha256(json.dumps([asdict(config), GATED, N_FEATURES, FEATURES_VERSION]).encode())
     for task in tasks:
-        digest.update(f"{task.name} {task.family} ".encode() + task.curves.t.tobytes() + task.curves.y.tobytes())
+        curves = task.curves
+        digest.update(f"{task.name} {task.family} ".encode() + curves.t.tobytes() + curves.y.tobytes())
+        beside = [
+            curves.group is not None and curves.group.tolist(),
+            curves.config is not None and curves.config.to_json(),
+        ]
+        digest.update(json.dumps(beside, default=str).encode())
     digest.update(more)
     return digest.hexdigest()[:16]

@@ -169,6 +169,8 @@ def run_outer_loop(
     """Train `module` in place, alone or with other processes, each of which has its part of a step (`joined`).
 
     Each step's randomness comes from its number alone, so that going on from a checkpoint gives the same weights.
+    Dropout in several processes is that in one where a step draws it once, as plain episodes do, and not in an inner
+    loop, which draws it for each episode.
 
     Args:
         module: What to train; all its parameters.

@@ -37,7 +37,7 @@ def test_what_is_unlike_is_far():
     assert config[2].argmin() == 5
     assert config[0].tolist() == sorted(config[0])
     assert arch[0, 0] == 0
-    np.testing.assert_allclose(arch[0, 1:], 1.0)
+    np.testing.assert_allclose(arch[0, 1:], np.arcsinh(1.0))
     assert not arch[1].any(), "an architecture that is not known is at no distance"
     assert not distances(made(np.zeros((2, 0))), made(np.zeros((4, 0)))).any()
 

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import task, tasks
 
@@ -123,6 +124,7 @@ def test_a_stale_pool_is_not_reused(sources: list[PreparedTask], tmp_path: Path)
         ([sources[0], other, sources[2]], LITTLE),
         ([sources[0], renamed, sources[2]], LITTLE),
         (sources[::-1], LITTLE),
+        ([replace(s, curves=replace(s.curves, config=pd.DataFrame({"lr": range(len(s))}))) for s in sources], LITTLE),
     ):
         build_pool(changed, config, tmp_path)
         assert len(files(tmp_path)) > n
