@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from made_up import corpus
 from safetensors.numpy import load_file
 
@@ -73,6 +74,19 @@ def test_two_killed_processes_are_gone_on_with(home):
     whole, broken = weights(home / "whole"), weights(home / "together")
     for name, value in whole.items():
         np.testing.assert_array_equal(broken[name], value, err_msg=name)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(
+    "options",
+    [("--model", "graph-ode"), *(("--algorithm", name) for name in ("episodic", "maml", "metasgd", "anil"))],
+)
+def test_a_gpu_ends_near_the_weights_of_a_processor(home, options):
+    for device in ("cpu", "cuda"):
+        done(start(home, *TRAIN, *options, "--steps", "6", "--device", device, "--out", device))
+    one, two = weights(home / "cpu"), weights(home / "cuda")
+    for name, value in one.items():
+        np.testing.assert_allclose(two[name], value, rtol=5e-2, atol=5e-3, err_msg=name)
 
 
 def test_alone_everything_is_one_part():
