@@ -19,6 +19,7 @@ from metalcx._parallel import crew
 from metalcx.errors import DataError
 from metalcx.forecasters._gate_adapt import InnerLoop
 from metalcx.forecasters._gate_network import GateNetwork, gate_loss
+from metalcx.transfer._inner_vmap import adapted_losses, padded, rates_of
 from metalcx.transfer._learn2learn import learn2learn
 from metalcx.transfer._pool import Pool
 from metalcx.transfer._train import StepLoss, TrainConfig, as_tensors
@@ -36,11 +37,21 @@ class InnerConfig:
         rate: Learning rate of the inner steps; where Meta-SGD's learned rates start.
         steps: Inner steps.
         episodes: Episodes in one outer step.
+        engine: ``vmap`` takes the inner steps of all episodes at once, ``learn2learn`` one episode after another; but
+            for dropout, both give the same.
+
+    Raises:
+        DataError: If there is no such engine.
     """
 
     rate: float = 0.02
     steps: int = 3
     episodes: int = 8
+    engine: Literal["vmap", "learn2learn"] = "vmap"
+
+    def __post_init__(self) -> None:
+        if self.engine not in ("vmap", "learn2learn"):
+            raise DataError(f"no engine {self.engine!r:.40}; it is vmap or learn2learn")
 
 
 def wrap(network: GateNetwork, algorithm: str, config: InnerConfig) -> nn.Module:
@@ -84,17 +95,41 @@ def inner_loss(
 
     def loss(step: int) -> Tensor:
         drawn = np.random.default_rng([config.seed, 4, step]).random(inner.episodes)
-        losses = []
         episodes, share = crew().part(np.minimum(np.searchsorted(cumulative, drawn), len(odds) - 1))
-        for e in episodes:
-            support, query = (
-                tuple(c[edge[e] : edge[e + 1]].to(crew().device) for c in columns)
-                for columns, edge in ((supports, rows[1]), (queries, rows[0]))
-            )
-            losses.append(_adapted_loss(network, learner, support, query, inner.steps))
-        return share * torch.stack(losses).mean()
+        parts = (supports, rows[1]), (queries, rows[0])
+        each = _at_once if inner.engine == "vmap" else _one_by_one
+        return share * each(network, learner, parts, episodes, inner).mean()
 
     return loss
+
+
+#: Columns of all rows, and where episodes begin.
+Part = tuple[Columns, npt.NDArray[np.int64]]
+
+
+def _at_once(
+    network: GateNetwork,
+    learner: nn.Module,
+    parts: tuple[Part, Part],
+    episodes: npt.NDArray[np.int64],
+    inner: InnerConfig,
+) -> Tensor:
+    support, query = (padded(columns, edges, episodes, crew().device) for columns, edges in parts)
+    return adapted_losses(network, rates_of(network, learner, inner.rate), support, query, inner.steps)
+
+
+def _one_by_one(
+    network: GateNetwork,
+    learner: nn.Module,
+    parts: tuple[Part, Part],
+    episodes: npt.NDArray[np.int64],
+    inner: InnerConfig,
+) -> Tensor:
+    losses = []
+    for e in episodes:
+        support, query = (tuple(c[edge[e] : edge[e + 1]].to(crew().device) for c in columns) for columns, edge in parts)
+        losses.append(_adapted_loss(network, learner, support, query, inner.steps))
+    return torch.stack(losses)
 
 
 def _rows_of(episode: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:

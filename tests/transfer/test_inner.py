@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,3 +154,38 @@ def test_unknown_algorithms_are_refused() -> None:
         wrap(network(), "reptile", INNER)
     assert isinstance(wrap(network(), "anil", INNER), nn.ModuleList)
     assert InnerLoop(0.1, "sgd").candidates[0] == 0
+
+
+def uneven() -> Pool:
+    """Episodes of 3 to 10 queries and 5 to 10 support items."""
+    pool = items_pool(support=True, dtype=np.float64)
+    assert pool.support is not None
+    place = np.tile(np.arange(10), 12)
+    queries, supports = place < 3 + pool.episode % 8, place < 5 + pool.episode % 6
+    return replace(
+        pool,
+        queries=pool.queries.take(queries),
+        episode=pool.episode[queries],
+        support=pool.support.take(supports),
+        support_episode=pool.episode[supports],
+    )
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("algorithm", GRADIENT)
+def test_all_episodes_at_once_are_what_learn2learn_makes_of_each(algorithm: str) -> None:
+    found = []
+    for engine in ("vmap", "learn2learn"):
+        net, inner = network(), replace(INNER, episodes=5, engine=engine)
+        learner = wrap(net, algorithm, inner)
+        loss = inner_loss(net, learner, uneven(), ODDS, TrainConfig(), inner)(3)
+        found.append((loss, torch.autograd.grad(loss, list(learner.parameters()))))
+    torch.testing.assert_close(found[0][0], found[1][0])
+    for one, other in zip(found[0][1], found[1][1], strict=True):
+        torch.testing.assert_close(one, other)
+    assert all((slope != 0).any() for slope in found[0][1])
+
+
+def test_there_is_no_other_engine() -> None:
+    with pytest.raises(DataError, match="no engine 'jax'; it is vmap or learn2learn"):
+        InnerConfig(engine="jax")  # type: ignore[arg-type]
