@@ -30,10 +30,14 @@ class Ensemble:
         rankers: At least one.
         centre: What each says of the labelled graphs, on average, shape (rankers,).
         spread: How much that differs between them, shape (rankers,).
+        validated: Mean over rankers of Kendall's tau on the labels that each did not learn from. Those chose its epoch,
+            so it says which of two encoders serves better, and not how well it ranks others.
     """
 
-    def __init__(self, rankers: Sequence[Ranker], centre: FloatArray, spread: FloatArray) -> None:
-        self.rankers, self.centre, self.spread = tuple(rankers), centre, spread
+    def __init__(
+        self, rankers: Sequence[Ranker], centre: FloatArray, spread: FloatArray, validated: float = float("nan")
+    ) -> None:
+        self.rankers, self.centre, self.spread, self.validated = tuple(rankers), centre, spread, validated
 
     def score(self, graphs: Sequence[Graph] | GraphBatch, extra: npt.ArrayLike | None = None) -> FloatArray:
         """Scores of some graphs, each independent of which others there are, shape (graphs,); see `Ranker.score`."""
@@ -75,13 +79,20 @@ def finetune_ensemble(
         DataError: If values are missing or not finite, or there are too few graphs for so many members.
         ModelError: If a loss stops being a number.
     """
+    from scipy.stats import kendalltau
+
     config = config or FinetuneConfig()
     batch, values, extra = labelled.checked("training")
     known = Lesson(np.arange(len(batch)), values)
     jobs = ensemble_jobs(encoder, known, config, extra.shape[1], members)
     rankers = finetune_many(batch, jobs, config, extra=extra, progress=progress)
     said = np.stack([ranker.score(batch, extra) for ranker in rankers])
-    return Ensemble(rankers, said.mean(1), spread_of(said))
+    tau = [
+        kendalltau(own[job.valid.graphs], job.valid.values).statistic
+        for own, job in zip(said, jobs, strict=True)
+        if job.valid
+    ]
+    return Ensemble(rankers, said.mean(1), spread_of(said), float(np.nanmean(tau)) if np.isfinite(tau).any() else 0.0)
 
 
 def ensemble_jobs(

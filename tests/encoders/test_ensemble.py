@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import kendalltau
 
 from metalcx.encoders import EncoderConfig, FinetuneConfig, Labelled, finetune_ensemble, new_encoder, standard_ranks
@@ -34,6 +35,18 @@ def test_the_mean_ranks_better_than_its_members_do():
     np.testing.assert_allclose(ensemble.score(TEST), members.mean(0))
     assert tau(ensemble.score(TEST)) > max(0.7, np.mean([tau(own) for own in members]))
     np.testing.assert_allclose(ensemble.score(TEST[3:5]), ensemble.score(TEST)[3:5], rtol=1e-4, atol=1e-5)
+
+
+def test_it_says_which_of_two_encoders_serves_better():
+    blind = new_encoder(ENCODER.config)
+    with torch.no_grad():
+        for weight in blind.parameters():
+            weight.zero_()
+    noise = Labelled(KNOWN, np.random.default_rng(0).normal(size=len(KNOWN)))
+    good, bad = finetune_ensemble(ENCODER, LABELS, QUICK), finetune_ensemble(ENCODER, noise, QUICK)
+    assert good.validated > bad.validated + 0.2
+    assert -1 <= bad.validated < 0.7
+    assert finetune_ensemble(blind, LABELS, replace(QUICK, epochs=1), members=2).validated < good.validated
 
 
 def test_members_speak_in_the_same_units():
