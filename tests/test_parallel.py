@@ -31,7 +31,7 @@ def start(folder: Path, *command: str) -> subprocess.Popen[str]:
 
 def done(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err[-2000:]
+    assert process.returncode == 0, f"{err[:2000]} ... {err[-2000:]}"
     return out
 
 
@@ -58,6 +58,7 @@ def test_two_processes_end_with_the_weights_of_one(home, model):
     assert not list(home.glob("*.work"))
 
 
+@pytest.mark.slow
 def test_two_killed_processes_are_gone_on_with(home):
     options = ("--steps", "900")
     done(start(home, *TOGETHER, *TRAIN, *options, "--out", "whole"))
