@@ -22,7 +22,8 @@ from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
 from metalcx.forecasters._gate_items import SUPPORT_CUTS, left_out
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig
 from metalcx.forecasters._ode_inputs import RunInputs, TimeInputs, left_out_inputs, ode_inputs
-from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, Runs, Times
+from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork
+from metalcx.forecasters._ode_tensors import as_runs, as_times
 from metalcx.forecasters._traits import HASHED, Architectures, Traits, traits
 from metalcx.protocol import SHARES
 
@@ -173,15 +174,3 @@ def no_traits(width: int) -> Traits:
     """Of no runs."""
     none = np.zeros(0, dtype=bool)
     return Traits(np.zeros((0, width)), none, np.zeros((0, 2 * HASHED)), np.zeros((0, 0)), none)
-
-
-def as_runs(runs: RunInputs, dtype: torch.dtype) -> Runs:
-    """Tensors of runs that all have as many support runs."""
-    own = {name: torch.from_numpy(getattr(runs, name)).to(dtype) for name in Runs._fields if name != "k"}
-    return Runs(**own, k=torch.full((len(runs),), runs.relation.shape[1]))
-
-
-def as_times(times: TimeInputs, dtype: torch.dtype) -> Times:
-    """Tensors of requests."""
-    own = {name: torch.from_numpy(getattr(times, name)).to(dtype) for name in Times._fields if name != "run"}
-    return Times(**own, run=torch.from_numpy(times.run))

@@ -14,6 +14,7 @@ from metalcx.forecasters._gate_inputs import N_FEATURES
 from metalcx.forecasters._gate_network import N_OUTPUTS, GateConfig, GateNetwork
 from metalcx.forecasters._ode_inputs import TOKEN
 from metalcx.forecasters._ode_solve import Path, solve
+from metalcx.forecasters._ode_tensors import Runs, Times
 from metalcx.forecasters._peers import BESIDE, COURSE, RELATIONS
 from metalcx.forecasters._traits import HASHED
 
@@ -33,6 +34,8 @@ class OdeConfig:
         arch: Width of embeddings of architectures; 0 if they are not read.
         config: Whether configurations are read.
         support: Whether single support runs are read, beside what the gate's features say of all together.
+        dropout: Share dropped in training of what drives and starts a state and of what is read of it, and of steps
+            in which architectures, or configurations, are not told.
         dynamics: ``ode``, or ``direct``: a decoder that is told the time.
         method: Solver of torchdiffeq.
 
@@ -47,39 +50,15 @@ class OdeConfig:
     arch: int = 0
     config: bool = True
     support: bool = True
+    dropout: float = 0.2
     dynamics: str = "ode"
     method: str = "rk4"
 
     def __post_init__(self) -> None:
-        if min(self.latent, self.hidden, self.heads) < 1 or self.arch < 0 or self.dynamics not in ("ode", "direct"):
-            raise DataError(f"sizes are positive and dynamics is ode or direct; got {self}")
-
-
-class Runs(NamedTuple):
-    """`RunInputs` as tensors, and how many of the support's places are taken, shape (n,)."""
-
-    x: Tensor
-    tokens: Tensor
-    arch: Tensor
-    config: Tensor
-    relation: Tensor
-    missed: Tensor
-    course: Tensor
-    evidence: Tensor
-    known: Tensor
-    has_arch: Tensor
-    k: Tensor
-
-
-class Times(NamedTuple):
-    """What is asked of runs, as in `TimeInputs`, as tensors."""
-
-    run: Tensor
-    s: Tensor
-    x: Tensor
-    offsets: Tensor
-    relation: Tensor
-    missed: Tensor
+        if min(self.latent, self.hidden, self.heads) < 1 or self.arch < 0 or not 0 <= self.dropout < 1:
+            raise DataError(f"sizes are positive and dropout lies in [0, 1); got {self}")
+        if self.dynamics not in ("ode", "direct"):
+            raise DataError(f"dynamics is ode or direct; got {self.dynamics!r:.40}")
 
 
 class Law(NamedTuple):
@@ -173,14 +152,25 @@ class OdeNetwork(nn.Module):
         mean, log_std = self.start(torch.cat([prefix, task], 1)).chunk(2, 1)
         weights = self.metric(task).reshape(len(task), config.heads, -1)
         law = Law(mean, log_std.clamp(-6, 1) - 1, task, softplus(weights[..., 1:]), weights[..., 0], self._opened(runs))
-        push = task + self.config_in(runs.config * law.opened[:, :1])
+        push = task + self.config_in(self._told(runs.config * law.opened[:, :1]))
         if config.arch:
             known = (runs.arch - self.arch_mean) / self.arch_std * runs.has_arch
-            push = push + self.arch_in(known * law.opened[:, 1:])
+            push = push + self.arch_in(self._told(known * law.opened[:, 1:]))
         if config.support:
             seen = self._seen(law, runs.relation, torch.cat([runs.missed[..., None], runs.course], 2), runs.k)
             push = push + self.peers(seen.reshape(len(task), -1))
-        return law._replace(push=self.law(silu(push)).reshape(-1, h))
+        return law._replace(push=self.drop(self.law(silu(push)).reshape(-1, h)), mean=self.drop(law.mean))
+
+    def drop(self, x: Tensor) -> Tensor:
+        """In training without some of its columns, the same for all rows, however many there are; (n, columns)."""
+        return x if not self.training else x * self._kept(x.shape[1], x) / (1 - self.config.dropout)
+
+    def _told(self, x: Tensor) -> Tensor:
+        """In training not in every step, shape (n, columns)."""
+        return x if not self.training else x * self._kept(1, x)
+
+    def _kept(self, columns: int, like: Tensor) -> Tensor:
+        return (torch.rand(1, columns, device=like.device) >= self.config.dropout).to(like)
 
     def path(self, law: Law, z0: Tensor, horizon: float) -> Path:
         """Where states go."""
@@ -199,7 +189,7 @@ class OdeNetwork(nn.Module):
         told = self._seen(own, times.relation, times.missed[..., None], runs.k[run])[..., 0]
         told = told if self.config.support else torch.zeros_like(told)
         state = path.at(run, times.s) if self.config.dynamics == "ode" else self._direct(path.z[0, run], own, times.s)
-        hidden = silu(self.read(torch.cat([state, own.push, told], 1)))
+        hidden = self.drop(silu(self.read(torch.cat([state, own.push, told], 1))))
         correction = torch.where(path.lost[run, None], 0.0, share * self.out(hidden))
         return self.gate.decode(self.gate.head(x) + correction, times.offsets)
 

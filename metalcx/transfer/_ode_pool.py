@@ -16,7 +16,7 @@ from torch import Tensor
 from metalcx.curves._batch import BoolArray, FloatArray
 from metalcx.forecasters._configurations import ConfigurationSpace
 from metalcx.forecasters._ode_inputs import RunInputs, ode_inputs
-from metalcx.forecasters._ode_network import Runs, Times
+from metalcx.forecasters._ode_tensors import Runs, Times
 from metalcx.forecasters._traits import Architectures, Traits, hashed
 from metalcx.transfer._episodes import SUPPORT_SIZES, Drawn, draw_episode
 from metalcx.transfer._pieces import Arrays, Progress, pieces

@@ -15,9 +15,9 @@ from metalcx.errors import DataError, ModelError
 from metalcx.forecasters import ExpertGate, LatentGraphODE
 from metalcx.forecasters._base import Support
 from metalcx.forecasters._gate_network import GateConfig
-from metalcx.forecasters._graph_ode import as_runs, as_times
 from metalcx.forecasters._ode_inputs import left_out_inputs, ode_inputs
 from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, divergence
+from metalcx.forecasters._ode_tensors import as_runs, as_times
 from metalcx.testing import check_forecaster, synthetic_curves
 
 from .test_traits import CELL, OTHER
@@ -212,6 +212,20 @@ def test_a_support_run_left_out_is_a_query_of_the_others():
         if name in ("x", "missed", "course"):
             assert not np.allclose(getattr(other, name)[4], getattr(runs, name)[4]), "the others see how it ended"
     assert new_truth[3] == pytest.approx(truth[3] + 5.0)
+
+
+def test_dropout_is_of_training_alone():
+    model = shaken(replace(SMALL, dropout=0.5))
+    runs, times, _ = left_out_inputs(Support.of(SUPPORT).curves, model.adapt(SUPPORT)._known, (0.2,))
+    given = as_runs(runs, torch.float32), as_times(times, torch.float32), torch.zeros(1, 1, 4)
+    with torch.no_grad():
+        calm = [model.network(*given)[0] for _ in range(2)]
+        model.network.train()
+        wild = [model.network(*given)[0] for _ in range(2)]
+    torch.testing.assert_close(calm[0], calm[1])
+    assert not torch.allclose(wild[0], wild[1])
+    with pytest.raises(DataError, match=r"dropout lies in \[0, 1\)"):
+        OdeConfig(dropout=1.0)
 
 
 def test_divergence_is_that_of_normal_distributions():
