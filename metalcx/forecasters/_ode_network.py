@@ -34,8 +34,8 @@ class OdeConfig:
         arch: Width of embeddings of architectures; 0 if they are not read.
         config: Whether configurations are read.
         support: Whether single support runs are read, beside what the gate's features say of all together.
-        dropout: Share dropped in training of what drives and starts a state and of what is read of it, and of steps
-            in which architectures, or configurations, are not told.
+        dropout: Share dropped in training of what drives and starts a state and of what is read of it, and of runs
+            whose architecture, or configuration, is then not told.
         dynamics: ``ode``, or ``direct``: a decoder that is told the time.
         method: Solver of torchdiffeq.
 
@@ -90,8 +90,13 @@ class OdeNetwork(nn.Module):
 
     Args:
         config: Sizes and parts.
+
+    Attributes:
+        part: Which rows of a step of training, of how many, it is given, so that dropout is that of the whole step
+            however many processes share it; None for all.
     """
 
+    part: tuple[Tensor, int] | None = None
     arch_mean: Tensor
     arch_std: Tensor
 
@@ -162,15 +167,16 @@ class OdeNetwork(nn.Module):
         return law._replace(push=self.drop(self.law(silu(push)).reshape(-1, h)), mean=self.drop(law.mean))
 
     def drop(self, x: Tensor) -> Tensor:
-        """In training without some of its columns, the same for all rows, however many there are; (n, columns)."""
-        return x if not self.training else x * self._kept(x.shape[1], x) / (1 - self.config.dropout)
+        """In training without some of its numbers, shape (n, columns)."""
+        return x if not self.training else x * self._kept(x, x.shape[1]) / (1 - self.config.dropout)
 
     def _told(self, x: Tensor) -> Tensor:
-        """In training not in every step, shape (n, columns)."""
-        return x if not self.training else x * self._kept(1, x)
+        """In training not of every run, shape (n, columns)."""
+        return x if not self.training else x * self._kept(x, 1)
 
-    def _kept(self, columns: int, like: Tensor) -> Tensor:
-        return (torch.rand(1, columns, device=like.device) >= self.config.dropout).to(like)
+    def _kept(self, x: Tensor, columns: int) -> Tensor:
+        rows, whole = (slice(None), len(x)) if self.part is None else self.part
+        return (torch.rand(whole, columns, device=x.device)[rows] >= self.config.dropout).to(x)
 
     def path(self, law: Law, z0: Tensor, horizon: float) -> Path:
         """Where states go."""

@@ -114,6 +114,7 @@ def train_ode_on(
     loss = _loss(network, pool, odds, config)
     about = _about(pool, odds, config, size)
     run_outer_loop(network, loss, config.train, size.gate.members, checkpoint, progress, about)
+    network.part = None
     return LatentGraphODE(size, network, encoder)
 
 
@@ -144,6 +145,8 @@ def _loss(network: OdeNetwork, pool: OdePool, odds: npt.NDArray[np.float64], con
 
     def loss(step: int) -> Tensor:
         rows, share = crew().part(drawn_rows(cumulative, config.train, step))
+        own, _ = crew().part(np.arange(config.train.batch))
+        network.part = torch.from_numpy(own).to(crew().device), config.train.batch
         noise, _ = crew().part(torch.randn(config.train.batch, network.config.latent).numpy())
         runs, times, y, weight = pool.batch(rows, crew().device)
         drawn = torch.from_numpy(noise).to(crew().device)[None]
