@@ -59,8 +59,8 @@ def main() -> None:
         same labels, rank all other architectures of a space: Kendall's tau and the share of the predicted best that is
         among the best, in percent; nine runs (three seeds, three permutations; of NAS-Bench-Graph three seeds),
         isomorphic architectures on one side of a split, 40 more labels choose the epoch. Paired differences have 95 %
-        intervals over runs. SpikeNAS-Bench was not seen in pre-training; of the other spaces the graphs were, never a
-        label.
+        intervals over runs. SpikeNAS-Bench was not seen in pre-training, but the rate of fine-tuning was chosen on it;
+        of the other spaces the graphs were seen, never a label.
     """
     limits = """
         - What pre-training is worth depends on the space: see the last two columns, and `benchmarks/README.md` for

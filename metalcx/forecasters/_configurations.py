@@ -62,19 +62,19 @@ class ConfigurationSpace:
         config = None if config is None else config.rename(columns=str)
         if config is None or not names or any(name not in config for name in names):
             return np.zeros((n, 0)), np.zeros(n, dtype=bool)
-        parts = [self._number(config[c], log, mid, wide)[:, None] for c, log, mid, wide in self.numbers]
+        parts = [relative(numeric(config[c]), log, mid, wide)[:, None] for c, log, mid, wide in self.numbers]
         for name, levels in self.categories:
             text = config[name].astype(object).map(str).to_numpy()
             parts.append((text[:, None] == np.array(levels, dtype=object)) * 1.0)
         return np.concatenate(parts, 1), config[names].notna().any(axis=1).to_numpy()
 
-    @staticmethod
-    def _number(column: pd.Series, log: bool, centre: float, spread: float) -> FloatArray:
-        values = numeric(column)
-        if log:
-            values = np.log(np.where(values > 0, values, np.nan))
-        scaled = np.clip((values - centre) / spread, -REACH, REACH)
-        return np.where(np.isfinite(scaled), scaled, 0.0)
+
+def relative(values: FloatArray, log: bool, centre: float, spread: float) -> FloatArray:
+    """Numbers, or their logarithms, in standard deviations of the support, 0 where there is none."""
+    if log:
+        values = np.log(np.where(values > 0, values, np.nan))
+    scaled = np.clip((values - centre) / spread, -REACH, REACH)
+    return np.where(np.isfinite(scaled), scaled, 0.0)
 
 
 def numeric(column: pd.Series) -> FloatArray:

@@ -16,7 +16,7 @@ from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError
 from metalcx.forecasters._base import BaseForecaster, Support
 from metalcx.forecasters._gate_adapt import InnerLoop, adapted
-from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
+from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig, GateNetwork
 from metalcx.forecasters._requests import requests
 from metalcx.protocol import SHARES
@@ -104,11 +104,7 @@ class ExpertGate(BaseForecaster):
         Raises:
             ModelError: If it was made for other experts or features, or tensors do not fit the configuration.
         """
-        made_for = (config.get("experts"), config.get("features"))
-        if made_for != (list(GATED), N_FEATURES):
-            raise ModelError(
-                f"the model was made for experts and features {made_for}; this version has others: retrain it"
-            )
+        check_made_for(config)
         try:
             size, inner = GateConfig(**config["network"]), InnerLoop(**config["inner"])
         except (TypeError, KeyError) as error:

@@ -7,11 +7,14 @@ here names a dataset: raw values, lengths and metric types made transfer worse.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from metalcx.curves._batch import FloatArray
+from metalcx.errors import ModelError
 from metalcx.forecasters._aligned import WINDOWS, Aligned
 from metalcx.forecasters._panel import EXPERTS, held_out, points
 from metalcx.forecasters._simple import prior_scale
@@ -173,3 +176,14 @@ def _times(a: Aligned) -> FloatArray:
 
 
 N_FEATURES = 3 * len(GATED) + 2 * WINDOWS + 6 + N_PLACE + 7
+
+
+def check_made_for(config: Mapping[str, Any]) -> None:
+    """Refuse a model whose configuration names other experts or features.
+
+    Raises:
+        ModelError: If it does.
+    """
+    made_for = (config.get("experts"), config.get("features"))
+    if made_for != (list(GATED), N_FEATURES):
+        raise ModelError(f"the model was made for experts and features {made_for}; this version has others: retrain it")

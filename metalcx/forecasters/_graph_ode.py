@@ -18,7 +18,7 @@ from metalcx.errors import ModelError, name_some
 from metalcx.forecasters._base import BaseForecaster, Support
 from metalcx.forecasters._configurations import ConfigurationSpace
 from metalcx.forecasters._gate_adapt import MIN_SUPPORT, width_factor
-from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
+from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
 from metalcx.forecasters._gate_items import SUPPORT_CUTS, left_out
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig
 from metalcx.forecasters._ode_inputs import RunInputs, TimeInputs, left_out_inputs, ode_inputs
@@ -137,11 +137,7 @@ class LatentGraphODE(BaseForecaster):
         Raises:
             ModelError: If it was made for other experts or features, or tensors do not fit the configuration.
         """
-        made_for = (config.get("experts"), config.get("features"))
-        if made_for != (list(GATED), N_FEATURES):
-            raise ModelError(
-                f"the model was made for experts and features {made_for}; this version has others: retrain it"
-            )
+        check_made_for(config)
         try:
             known = dict(config["network"])
             size = OdeConfig(**{**known, "gate": GateConfig(**known["gate"])})

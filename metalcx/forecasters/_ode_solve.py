@@ -44,8 +44,8 @@ class Path:
             s: When, shape (b,).
         """
         place = (s / STEP).clamp(0, len(self.z) - 1)
-        left = place.floor().long().clamp(max=max(len(self.z) - 2, 0))
-        right = (left + 1).clamp(max=len(self.z) - 1)
+        left = place.floor().long().clamp(max=len(self.z) - 2)
+        right = left + 1
         h = (place - left)[:, None]
         z0, z1, f0, f1 = self.z[left, run], self.z[right, run], self.slope[left, run], self.slope[right, run]
         stay, come = (1 + 2 * h) * (1 - h) ** 2, h * h * (3 - 2 * h)
@@ -66,9 +66,8 @@ def solve(drift: Drift, z0: Tensor, horizon: float, method: str = "rk4") -> Path
     """
     from torchdiffeq import odeint
 
-    grid = STEP * torch.arange(ceil(max(horizon, 0.0) / STEP - 1e-6) + 1, dtype=z0.dtype, device=z0.device)
-    if len(grid) == 1:
-        grid = STEP * torch.arange(2, dtype=z0.dtype, device=z0.device)
+    steps = max(ceil(horizon / STEP - 1e-6), 1)
+    grid = STEP * torch.arange(steps + 1, dtype=z0.dtype, device=z0.device)
     z = _solved(odeint, drift, z0, grid, method)
     slope = torch.stack([drift(s, state) for s, state in zip(grid, z, strict=True)])
     lost = ~(torch.isfinite(z).all(2) & torch.isfinite(slope).all(2)).all(0)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from metalcx.curves import Curves
 from metalcx.curves._batch import BoolArray, FloatArray
 from metalcx.errors import DataError
-from metalcx.forecasters._configurations import ConfigurationSpace, numeric
+from metalcx.forecasters._configurations import REACH, ConfigurationSpace, numeric, relative
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 #: Numbers into which names and values of hyperparameters are hashed, relative and absolute values apart.
 HASHED = 32
-
-#: Largest size of a value that is hashed.
-REACH = 4.0
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ def hashed(config: pd.DataFrame | None, space: ConfigurationSpace, n: int) -> Fl
         values, place = numeric(config[column]), place_of(str(column))
         found[:, 1] += _size(values)[:, None] * place
         if str(column) in centres:
-            found[:, 0] += _relative(values, *centres[str(column)])[:, None] * place
+            found[:, 0] += relative(values, *centres[str(column)])[:, None] * place
         text = config[column][~np.isfinite(values) & config[column].notna().to_numpy()].astype(str)
         for level, rows in text.groupby(text).groups.items():
             found[np.asarray(rows), 1] += place_of(f"{column}={level}")
@@ -160,9 +157,3 @@ def _size(values: FloatArray) -> FloatArray:
     values = np.where(np.isfinite(values), values, 0.0)
     positive = values > 0
     return np.where(positive, np.log10(np.where(positive, values, 1.0)), np.arcsinh(values))
-
-
-def _relative(values: FloatArray, log: bool, centre: float, spread: float) -> FloatArray:
-    """In standard deviations of the support, 0 where there is none."""
-    shown = np.log(np.where(values > 0, values, np.nan)) if log else values
-    return np.nan_to_num(np.clip((shown - centre) / spread, -REACH, REACH))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +63,16 @@ class OdePool:
     episode: IntArray
     task: IntArray
 
+    @cached_property
+    def _table(self) -> npt.NDArray[np.float32]:
+        """Embeddings, and behind them what -1 reads."""
+        return np.concatenate([self.embeddings, np.zeros_like(self.embeddings, shape=(1, self.embeddings.shape[1]))])
+
     def batch(self, rows: IntArray, device: str = "cpu") -> tuple[Runs, Times, Tensor, Tensor]:
         """Requests and their runs, each with a copy of its own, with answers and weights, on a device of torch."""
         run = self.run[rows]
         own = {name: _float(array[run]) for name, array in self.runs.items()}
-        # The last row is what -1 reads.
-        table = np.concatenate([self.embeddings, np.zeros_like(self.embeddings, shape=(1, self.embeddings.shape[1]))])
-        runs = Runs(**own, arch=_float(table[self.arch[run]]), k=torch.from_numpy(self.k[run]))
+        runs = Runs(**own, arch=_float(self._table[self.arch[run]]), k=torch.from_numpy(self.k[run]))
         times = Times(run=torch.arange(len(rows)), **{name: _float(self.times[name][rows]) for name in ASKED})
         y, weight = (torch.from_numpy(array[rows]).to(device) for array in (self.y, self.weight))
         return Runs(*(tensor.to(device) for tensor in runs)), Times(*(tensor.to(device) for tensor in times)), y, weight

@@ -24,7 +24,15 @@ from metalcx.transfer._ode_pool import OdePool, build_ode_pool
 from metalcx.transfer._pieces import Progress, drawn_once
 from metalcx.transfer._pool import PoolConfig
 from metalcx.transfer._tasks import PreparedTask
-from metalcx.transfer._train import STD_FLOOR, StepLoss, TrainConfig, drawn_rows, episode_odds, run_outer_loop
+from metalcx.transfer._train import (
+    STD_FLOOR,
+    StepLoss,
+    TrainConfig,
+    cumulative_odds,
+    drawn_rows,
+    episode_odds,
+    run_outer_loop,
+)
 
 if TYPE_CHECKING:
     from metalcx.encoders import GraphEncoder
@@ -138,9 +146,7 @@ def _network(size: OdeConfig, pool: OdePool, odds: npt.NDArray[np.float64], seed
 
 def _loss(network: OdeNetwork, pool: OdePool, odds: npt.NDArray[np.float64], config: OdeMetaConfig) -> StepLoss:
     """Loss of the forecast, in place of the negative log likelihood of an ELBO, and the annealed divergence."""
-    count = np.bincount(pool.episode, minlength=len(odds))
-    row = np.where(count > 0, odds / np.maximum(count, 1), 0.0)[pool.episode]
-    cumulative = np.cumsum(row / row.sum())
+    cumulative = cumulative_odds(pool.episode, odds)
     read = network.config.arch
 
     def loss(step: int) -> Tensor:
@@ -162,6 +168,6 @@ def _about(pool: OdePool, odds: npt.NDArray[np.float64], config: OdeMetaConfig, 
     """Tells trainings on other data, or of other settings, apart."""
     settings = [asdict(size), config.divergence, config.warm_up]
     digest = hashlib.sha256(json.dumps(settings).encode())
-    for array in (odds, pool.episode, pool.y, pool.embeddings):
+    for array in (odds, pool.episode, pool.y, pool.embeddings, pool.runs["config"]):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

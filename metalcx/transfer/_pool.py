@@ -82,6 +82,8 @@ class Pool:
 
 @dataclass(frozen=True)
 class Job:
+    """An episode to draw: the tasks that it is made from, `NONE` where fewer than two, and its number."""
+
     first: int
     second: int
     number: int
@@ -111,6 +113,7 @@ def build_pool(
 
 
 def jobs_of(tasks: Sequence[PreparedTask], config: PoolConfig) -> Iterator[Job]:
+    """All episodes to draw, in the order of their numbers."""
     number = 0
     for i, (task, weight) in enumerate(zip(tasks, config.weights(tasks), strict=True)):
         usual = config.per_task if len(task) >= config.large else config.per_small_task

@@ -122,9 +122,7 @@ def episode_odds(
 
 def episodic_loss(network: GateNetwork, pool: Pool, odds: npt.NDArray[np.float64], config: TrainConfig) -> StepLoss:
     """Plain episodic training: the queries of many episodes in one batch."""
-    count = np.bincount(pool.episode, minlength=len(odds))
-    row = np.where(count > 0, odds / np.maximum(count, 1), 0.0)[pool.episode]
-    cumulative = np.cumsum(row / row.sum())
+    cumulative = cumulative_odds(pool.episode, odds)
     columns = as_tensors(pool.queries)
 
     def loss(step: int) -> Tensor:
@@ -133,6 +131,13 @@ def episodic_loss(network: GateNetwork, pool: Pool, odds: npt.NDArray[np.float64
         return share * gate_loss(network(x, offsets), y, weight)
 
     return loss
+
+
+def cumulative_odds(episode: npt.NDArray[np.int64], odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Running sum of each row's probability, that of its episode shared among the episode's rows; shape (rows,)."""
+    count = np.bincount(episode, minlength=len(odds))
+    row = np.where(count > 0, odds / np.maximum(count, 1), 0.0)[episode]
+    return np.cumsum(row / row.sum())
 
 
 def drawn_rows(cumulative: npt.NDArray[np.float64], config: TrainConfig, step: int) -> npt.NDArray[np.int64]:
