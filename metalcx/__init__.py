@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from metalcx import bench as bench
     from metalcx import corpora as corpora
     from metalcx import curves as curves
+    from metalcx import decide as decide
     from metalcx import encoders as encoders
     from metalcx import errors as errors
     from metalcx import forecasters as forecasters
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from metalcx.corpora import Corpus as Corpus
     from metalcx.curves import Curves as Curves
     from metalcx.curves import Metric as Metric
+    from metalcx.decide import Decision as Decision
+    from metalcx.decide import StopPolicy as StopPolicy
     from metalcx.hub import load as load
     from metalcx.protocol import Forecast as Forecast
     from metalcx.protocol import Forecaster as Forecaster
@@ -28,9 +31,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "Corpus": "corpora",
     "Curves": "curves",
+    "Decision": "decide",
     "Forecast": "protocol",
     "Forecaster": "protocol",
     "Metric": "curves",
+    "StopPolicy": "decide",
     "load": "hub",
 }
 _ROOMS = frozenset(
@@ -38,6 +43,7 @@ _ROOMS = frozenset(
         "bench",
         "corpora",
         "curves",
+        "decide",
         "encoders",
         "errors",
         "forecasters",
@@ -52,12 +58,15 @@ _ROOMS = frozenset(
 __all__ = [
     "Corpus",
     "Curves",
+    "Decision",
     "Forecast",
     "Forecaster",
     "Metric",
+    "StopPolicy",
     "bench",
     "corpora",
     "curves",
+    "decide",
     "encoders",
     "errors",
     "forecasters",

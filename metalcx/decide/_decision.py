@@ -1,0 +1,111 @@
+"""A decision about one run, and the file that keeps them: one line of JSON each."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from metalcx.errors import DataError
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to stop a run, and why.
+
+    Attributes:
+        run: Id of the run, as given.
+        t: Time of its last point; NaN if it has none.
+        stop: Whether to stop it.
+        reason: Why, in words.
+        probability: That the run beats the incumbent at the horizon; NaN where it was not asked for.
+        threshold: Below which probability a run is stopped.
+        incumbent: Value that it has to beat; NaN if there is none.
+        horizon: Time at which the runs are compared; NaN if it is not known.
+        metric: Name of what is measured; with several, of that in which the run has the best chance.
+    """
+
+    run: Any
+    t: float
+    stop: bool
+    reason: str
+    probability: float
+    threshold: float
+    incumbent: float
+    horizon: float
+    metric: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values; what is not known is None."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, known: dict[str, Any]) -> Decision:
+        """The decision of which `to_dict` gave this.
+
+        Raises:
+            DataError: If it describes no decision.
+        """
+        names = [f.name for f in fields(cls)]
+        if sorted(known) != sorted(names):
+            raise DataError(f"not a decision: it has {sorted(known)}, a decision {sorted(names)}")
+        missing = {f.name for f in fields(cls) if f.type == "float" and known[f.name] is None}
+        return cls(**{**known, **dict.fromkeys(missing, math.nan)})
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass(frozen=True)
+class DecisionLog:
+    """Decisions in a file of JSON lines, to which processes may append at once.
+
+    Args:
+        path: The file; made when the first decision is written.
+    """
+
+    path: Path
+
+    def append(self, decisions: Iterable[Decision]) -> None:
+        """Write decisions at the end, all in one call of the system, so that those of two processes do not mix.
+
+        Raises:
+            DataError: If the file cannot be written.
+        """
+        lines = "".join(json.dumps(decision.to_dict(), ensure_ascii=False) + "\n" for decision in decisions)
+        if not lines:
+            return
+        try:
+            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(handle, lines.encode())
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise DataError(
+                f"{self.path}: cannot be written ({error.strerror}); choose a place that you may write to"
+            ) from None
+
+    def read(self) -> list[Decision]:
+        """All decisions, oldest first; none if there is no file. A last line cut off by a kill is left out.
+
+        Raises:
+            DataError: Names the file and the line that is no decision.
+        """
+        if not Path(self.path).exists():
+            return []
+        lines = Path(self.path).read_text(encoding="utf-8").split("\n")
+        return [self._decision(i, line) for i, line in enumerate(lines[:-1], 1) if line.strip()]
+
+    def _decision(self, number: int, line: str) -> Decision:
+        try:
+            known = json.loads(line)
+            return Decision.from_dict(known if isinstance(known, dict) else {})
+        except (ValueError, DataError) as error:
+            raise DataError(f"{self.path}, line {number}: {error}; delete that line, or give another file") from None
