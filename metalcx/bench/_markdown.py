@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 _HEADER = ("forecaster", "median error", "gain over med5", "over tasks", "over families", "fixed", "ragged")
-_MORE = ("coverage of 80 %", "tau - last's", "seconds")
+_MORE = ("CRPS, final", "CRPS, curve", "coverage of 50 %", "of 80 %", "of 95 %", "tau - last's", "seconds")
 
 
 def table(header: Sequence[str], rows: Iterable[Iterable[object]]) -> list[str]:
@@ -37,10 +37,16 @@ def _forecasters(part: pd.DataFrame, group: str) -> list[str]:
     for _, r in part[part.group == group].sort_values("gain", ascending=False).iterrows():
         sides = [part[(part.forecaster == r.forecaster) & (part.group == g)]["gain"] for g in ("fixed", "ragged")]
         gains = [f"{s.iloc[0]:+.1%}" if len(s) else "" for s in sides]
+        crps = [_percent(r.get(f"crps_{of}_gain", np.nan)) for of in ("final", "curve")]
+        covered = [f"{r[name]:.3f}" for name in ("cov50", "cov80", "cov95")]
         tau = f"{r.get('tau_over_last', np.nan):+.3f}"
         head = [r.forecaster, f"{r.median_error:.3f}", f"{r.gain:+.1%}", *_spans(r)]
-        rows.append([*head, *gains, f"{r.cov80:.3f}", tau, f"{r.seconds:.3f}"])
+        rows.append([*head, *gains, *crps, *covered, tau, f"{r.seconds:.3f}"])
     return table((*_HEADER, *_MORE), rows)
+
+
+def _percent(gain: float) -> str:
+    return "" if np.isnan(gain) else f"{gain:+.1%}"
 
 
 def _versus(versus: pd.DataFrame) -> list[str]:

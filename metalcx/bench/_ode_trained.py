@@ -28,6 +28,8 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "graph-ode-without-config": {"config": False},
     "graph-ode-without-support": {"support": False},
     "graph-ode-without-ode": {"dynamics": "direct"},
+    "graph-ode-without-further-metrics": {"companions": False},
+    "graph-ode-without-gate": {"experts": False},
 }
 ODES = tuple(WITHOUT)
 

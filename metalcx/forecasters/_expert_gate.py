@@ -15,8 +15,9 @@ from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError
 from metalcx.forecasters._base import BaseForecaster, Support
-from metalcx.forecasters._gate_adapt import InnerLoop, adapted
+from metalcx.forecasters._gate_adapt import MIN_SUPPORT, InnerLoop, adapted, check_steps, gate_lesson
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
+from metalcx.forecasters._gate_items import left_out, support_items
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig, GateNetwork
 from metalcx.forecasters._requests import requests
 from metalcx.protocol import SHARES
@@ -69,7 +70,12 @@ class ExpertGate(BaseForecaster):
     def _fitted(self, steps: int | None, seed: int) -> Self:
         # Another support replaces the first, as its curves do: nothing learned from those stays in the weights.
         origin = self.net if self.origin is None else self.origin
-        done = adapted(origin, self.inner, self.support.curves, steps, self.rates)
+        if len(self.support) < MIN_SUPPORT:
+            check_steps(steps)
+            return replace(self, network=origin, width=1.0, steps=0, origin=origin)
+        k = len(self.support)
+        lesson = gate_lesson(support_items(self.support.curves), len(left_out(k)), self.inner)
+        done = adapted(origin, self.inner, lesson, k, steps, self.rates)
         return replace(self, network=done.network, width=done.width, steps=done.steps, origin=origin)
 
     def _predict(

@@ -1,21 +1,20 @@
-"""Few-shot adaptation of the expert gate: gradient steps on the support, as many as the support itself says help."""
+"""Few-shot adaptation by gradient steps on the support, as many as the support itself says help."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from metalcx.curves import PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import DataError
-from metalcx.forecasters._gate_items import Items, left_out, support_items
+from metalcx.forecasters._gate_items import Items
 from metalcx.forecasters._gate_network import MEDIAN, GateNetwork, gate_loss
 from metalcx.protocol import LEVELS
 
@@ -57,21 +56,73 @@ class InnerLoop:
             )
 
 
+Network = TypeVar("Network", bound=nn.Module)
+Rows = npt.NDArray[np.bool_]
+Rates = Mapping[str, Tensor]
+
+
 @dataclass(frozen=True)
-class Adaptation:
+class Adaptation(Generic[Network]):
     """Outcome of `adapted`: the network, how many steps it took, and the factor on its widths."""
 
-    network: GateNetwork
+    network: Network
     steps: int
     width: float
 
 
-Rates = Mapping[str, Tensor]
+@dataclass(frozen=True)
+class Lesson(Generic[Network]):
+    """What a network adapts to: support runs, each cut and forecast from the others.
+
+    Attributes:
+        quantiles: Of a network, and of items chosen by a mask: their quantiles, in the graph of gradients, shape
+            (members, b, len(LEVELS)).
+        y: What came of each item, in anchors, shape (items,).
+        weight: Of each, shape (items,).
+        n: Number of runs; item i is of run i mod n.
+        layers: Beginnings of the names of the weights that learn.
+    """
+
+    quantiles: Callable[[Network, Rows], Tensor]
+    y: FloatArray
+    weight: FloatArray
+    n: int
+    layers: tuple[str, ...] = ("",)
+
+    @property
+    def run(self) -> npt.NDArray[np.int64]:
+        """Run of each item, shape (items,)."""
+        return np.arange(len(self.y)) % self.n
+
+    def predicted(self, network: Network, rows: Rows) -> FloatArray:
+        """Quantiles averaged over the members, shape (b, len(LEVELS)), without gradients."""
+        with torch.no_grad():
+            found: FloatArray = self.quantiles(network, rows).mean(0).double().numpy()
+        return found
+
+    def loss(self, network: Network, rows: Rows) -> Tensor:
+        """What the network learns from some items; a sum over members, each of which is a network of its own."""
+        quantiles = self.quantiles(network, rows)
+        y, weight = (torch.from_numpy(column[rows]).to(quantiles) for column in (self.y, self.weight))
+        return gate_loss(quantiles, y, weight) * len(quantiles)
+
+
+def gate_lesson(data: Items, n: int, inner: InnerLoop) -> Lesson[GateNetwork]:
+    """What an expert gate adapts to: items of n runs, as of `support_items`."""
+    x, offsets = torch.from_numpy(data.x), torch.from_numpy(data.offsets)
+
+    def quantiles(network: GateNetwork, rows: Rows) -> Tensor:
+        chosen, kind = torch.from_numpy(rows), network.mean.dtype
+        found: Tensor = network(x[chosen].to(kind), offsets[chosen].to(kind))
+        return found
+
+    y, weight = (np.asarray(column, dtype=np.float64) for column in (data.y, data.weight))
+    return Lesson(quantiles, y, weight, n, ("",) if inner.layers == "all" else ("head.",))
 
 
 def adapted(
-    network: GateNetwork, inner: InnerLoop, support: PaddedCurves, steps: int | None, rates: Rates | None = None
-) -> Adaptation:
+    network: Network, inner: InnerLoop, lesson: Lesson[Network], k: int, steps: int | None, rates: Rates | None = None
+) -> Adaptation[Network]:
     """Adapt `network` to K support runs; the given one is left as it was.
 
     Without `steps`, the number is chosen by held-out runs: the support is split into folds, the
@@ -82,56 +133,58 @@ def adapted(
     Raises:
         DataError: If `steps` is negative.
     """
+    check_steps(steps)
+    candidates = (steps,) if steps is not None else inner.candidates if k >= inner.min_support else (0,)
+    everything = np.ones(len(lesson.y), dtype=bool)
+    if candidates == (0,):
+        return Adaptation(network, 0, width_factor(lesson.predicted(network, everything), lesson.y, lesson.n))
+    held_out = _held_out(network, inner, lesson, candidates, rates)
+    chosen = _choose(np.stack([_errors(q, lesson) for q in held_out]), lesson.run)
+    *_, final = trajectory(network, inner, lesson, everything, (candidates[chosen],), rates)
+    return Adaptation(final, candidates[chosen], width_factor(held_out[chosen], lesson.y, lesson.n))
+
+
+def check_steps(steps: int | None) -> None:
+    """Refuse a negative number of steps.
+
+    Raises:
+        DataError: If it is.
+    """
     if steps is not None and steps < 0:
         raise DataError(f"steps is a number of gradient steps, not below 0; got {steps}")
-    k = len(support)
-    if k < MIN_SUPPORT:
-        return Adaptation(network, 0, 1.0)
-    data, n = support_items(support), len(left_out(k))
-    run = np.arange(len(data)) % n
-    candidates = (steps,) if steps is not None else inner.candidates if k >= inner.min_support else (0,)
-    if candidates == (0,):
-        return Adaptation(network, 0, width_factor(network.predict(data.x, data.offsets), data.y, n))
-    held_out = _held_out(network, inner, data, run, candidates, rates)
-    chosen = _choose(np.stack([_errors(q, data) for q in held_out]), run)
-    *_, final = _trajectory(network, inner, data, (candidates[chosen],), rates)
-    return Adaptation(final, candidates[chosen], width_factor(held_out[chosen], data.y, n))
 
 
 def _held_out(
-    network: GateNetwork,
-    inner: InnerLoop,
-    data: Items,
-    run: npt.NDArray[np.int64],
-    candidates: tuple[int, ...],
-    rates: Rates | None,
+    network: Network, inner: InnerLoop, lesson: Lesson[Network], candidates: tuple[int, ...], rates: Rates | None
 ) -> list[FloatArray]:
     """Quantiles of each item by a network that did not learn from its run, for each number of steps."""
+    run = lesson.run
     folds = run % min(5, int(run.max()) + 1)
-    quantiles = [np.empty((len(data), len(LEVELS))) for _ in candidates]
+    quantiles = [np.empty((len(run), len(LEVELS))) for _ in candidates]
     for fold in np.unique(folds):
         mine = folds == fold
-        own = data.take(mine)
-        for i, network_i in enumerate(_trajectory(network, inner, data.take(~mine), candidates, rates)):
-            quantiles[i][mine] = network_i.predict(own.x, own.offsets)
+        for i, network_i in enumerate(trajectory(network, inner, lesson, ~mine, candidates, rates)):
+            quantiles[i][mine] = lesson.predicted(network_i, mine)
     return quantiles
 
 
-def _trajectory(
-    network: GateNetwork, inner: InnerLoop, data: Items, stops: tuple[int, ...], rates: Rates | None
-) -> Iterator[GateNetwork]:
+def trajectory(
+    network: Network,
+    inner: InnerLoop,
+    lesson: Lesson[Network],
+    rows: Rows,
+    stops: tuple[int, ...],
+    rates: Rates | None = None,
+) -> Iterator[Network]:
     """The network after each number of steps in `stops` (ascending); each yielded before the next is computed."""
     current = copy.deepcopy(network)
-    named = {n: p for n, p in current.named_parameters() if inner.layers == "all" or n.startswith("head.")}
+    named = {n: p for n, p in current.named_parameters() if n.startswith(lesson.layers)}
     parameters = list(named.values())
     step = _adam(parameters, inner.rate) if inner.optimiser == "adam" else _descent(named, inner.rate, rates)
-    x, offsets, y, weight = (torch.from_numpy(np.asarray(c)) for c in (data.x, data.offsets, data.y, data.weight))
     done = 0
     for stop in stops:
         for _ in range(stop - done):
-            # The loss is a mean over members; each is a network of its own.
-            loss: Tensor = gate_loss(current(x, offsets), y, weight) * network.config.members
-            step(torch.autograd.grad(loss, parameters))
+            step(torch.autograd.grad(lesson.loss(current, rows), parameters))
         done = stop
         yield current
 
@@ -159,10 +212,10 @@ def _descent(named: Mapping[str, nn.Parameter], rate: float, rates: Rates | None
     return step
 
 
-def _errors(quantiles: FloatArray, data: Items) -> FloatArray:
-    """Weighted pinball loss of each item, shape (b,)."""
-    miss = data.y[:, None] - quantiles
-    return np.maximum(LEVELS * miss, (LEVELS - 1) * miss).mean(1) * data.weight
+def _errors(quantiles: FloatArray, lesson: Lesson[Network]) -> FloatArray:
+    """Weighted pinball loss of each item, shape (items,)."""
+    miss = lesson.y[:, None] - quantiles
+    return np.maximum(LEVELS * miss, (LEVELS - 1) * miss).mean(1) * lesson.weight
 
 
 def _choose(errors: FloatArray, run: npt.NDArray[np.int64]) -> int:

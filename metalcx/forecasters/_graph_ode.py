@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -17,13 +18,13 @@ from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError, name_some
 from metalcx.forecasters._base import BaseForecaster, Support
 from metalcx.forecasters._configurations import ConfigurationSpace
-from metalcx.forecasters._gate_adapt import MIN_SUPPORT, width_factor
+from metalcx.forecasters._gate_adapt import MIN_SUPPORT, InnerLoop, Lesson, adapted, check_steps
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
-from metalcx.forecasters._gate_items import SUPPORT_CUTS, left_out
+from metalcx.forecasters._gate_items import SUPPORT_CUTS, left_out, spread
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig
 from metalcx.forecasters._ode_inputs import RunInputs, TimeInputs, left_out_inputs, ode_inputs
-from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork
-from metalcx.forecasters._ode_tensors import as_runs, as_times
+from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, Reached
+from metalcx.forecasters._ode_tensors import Runs, Times, as_runs, as_times
 from metalcx.forecasters._traits import HASHED, Architectures, Traits, traits
 from metalcx.protocol import SHARES
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 #: Draws of the state at the cut over which a forecast is averaged; the same for all runs, each with its mirror.
 DRAWS = 2
 
+#: The layers that read states, which is what gradient steps change, with an expert gate and alone.
+READERS = ("gate.", "share.", "read.", "out.")
+ALONE = ("read.", "out.")
+
 
 @dataclass(frozen=True)
 class LatentGraphODE(BaseForecaster):
@@ -40,19 +45,27 @@ class LatentGraphODE(BaseForecaster):
 
     The prefix decides where a state begins, a law that depends on the architecture's embedding, the configuration and
     the support where it goes (`OdeNetwork`); it corrects what the expert gate says. Adaptation is amortised: the
-    support is read, run by run, and decides how far architecture and configuration are listened to.
+    support is read, run by run, and decides how far architecture and configuration are listened to. What then reads the
+    states takes gradient steps on the support's own runs, held out one at a time, as many as help on runs held out
+    from them.
 
     Args:
         config: Sizes and parts.
         network: The weights; untrained by default, which is nearly the mean of the experts.
         encoder: What reads architectures; None if none are read.
+        inner: How adaptation takes its steps; its `layers` are not read.
         width: Factor on the quantiles' distance from the median, chosen in adaptation.
+        steps: Gradient steps that adaptation took.
+        origin: The weights before adaptation, from which another `adapt` starts; None for a base.
     """
 
     config: OdeConfig = field(default_factory=OdeConfig)
     network: OdeNetwork | None = field(default=None, repr=False, compare=False)
     encoder: GraphEncoder | None = field(default=None, repr=False, compare=False)
+    inner: InnerLoop = field(default_factory=InnerLoop)
     width: float = 1.0
+    steps: int = 0
+    origin: OdeNetwork | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.network is None:
@@ -79,13 +92,35 @@ class LatentGraphODE(BaseForecaster):
         return no_traits(self.config.arch) if source is None else traits(source, self._space, self._architectures)
 
     def _fitted(self, steps: int | None, seed: int) -> Self:
-        k = len(self.support)
-        if k < MIN_SUPPORT:
-            return replace(self, width=1.0)
-        runs, times, truth = left_out_inputs(self.support.curves, self._known, SUPPORT_CUTS)
-        y = np.clip((truth - times.centre[:, 0]) / times.anchor[:, 0], -1e3, 1e3)
-        scaled, _ = self._quantiles(runs, times)
-        return replace(self, width=width_factor(scaled, y, len(left_out(k))))
+        origin = self.network if self.origin is None else self.origin
+        assert origin is not None
+        if len(self.support) < MIN_SUPPORT:
+            check_steps(steps)
+            return replace(self, network=origin, width=1.0, steps=0, origin=origin)
+        lesson = self._lesson(origin)
+        done = adapted(copy.deepcopy(origin).double(), self.inner, lesson, len(self.support), steps)
+        network = done.network.float() if done.steps else origin
+        return replace(self, network=network, width=done.width, steps=done.steps, origin=origin)
+
+    def _lesson(self, network: OdeNetwork) -> Lesson[OdeNetwork]:
+        """What adaptation learns from: support runs, held out one at a time; their states are those of `network`."""
+        support = self.support.curves
+        inputs, requests, truth = left_out_inputs(support, self._known, SUPPORT_CUTS)
+        runs, times = as_runs(inputs, torch.float64), as_times(requests, torch.float64)
+        with torch.no_grad():
+            reached = reached_by(copy.deepcopy(network).double(), runs, times)
+        miss, anchor = truth - requests.centre[:, 0], requests.anchor[:, 0]
+        typical = float(np.abs(miss).mean()) + 0.02 * spread(support.last)
+
+        def quantiles(learning: OdeNetwork, rows: npt.NDArray[np.bool_]) -> torch.Tensor:
+            chosen = torch.from_numpy(rows)
+            asked = Times(*(part[chosen] for part in times))
+            own = [Reached(*(part[chosen] for part in one)) for one in reached]
+            return torch.stack([learning.decode(one, asked) for one in own]).mean(0)
+
+        n = len(left_out(len(support)))
+        layers = READERS if self.config.experts else ALONE
+        return Lesson(quantiles, np.clip(miss / anchor, -1e3, 1e3), anchor / typical, n, layers)
 
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
@@ -111,8 +146,7 @@ class LatentGraphODE(BaseForecaster):
         """
         assert self.network is not None
         weights = {name: value.double() for name, value in self.network.state_dict().items()}
-        drawn = torch.randn(DRAWS, 1, self.config.latent, generator=torch.Generator().manual_seed(0)).double()
-        given = as_runs(runs, torch.float64), as_times(times, torch.float64), torch.cat([drawn, -drawn])
+        given = as_runs(runs, torch.float64), as_times(times, torch.float64), draws(self.config)
         with torch.no_grad():
             quantiles, _, lost = functional_call(self.network, weights, given)
         return quantiles.mean(0).numpy(), lost.numpy()
@@ -158,12 +192,41 @@ class LatentGraphODE(BaseForecaster):
         return cls(size, network.eval(), encoder)
 
     def delta(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """What adaptation changed beside the support."""
-        return {"width": self.width}, {}
+        """What adaptation changed beside the support: the width, and the weights if steps were taken."""
+        weights = {name: value for name, value in self.tensors().items() if name.startswith(READERS)}
+        return {"width": self.width, "steps": self.steps}, weights if self.steps else {}
 
     def with_delta(self, support: Curves, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Self:
         """The adapted model of which `delta` gave these."""
-        return replace(self, support=Support.of(support), width=float(config["width"]))
+        assert self.network is not None
+        network = copy.deepcopy(self.network)
+        own = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
+        try:
+            unknown = network.load_state_dict(own, strict=False).unexpected_keys
+        except RuntimeError as error:
+            raise ModelError(f"tensors do not fit the base: {error!s:.200}") from None
+        if unknown:
+            raise ModelError(f"the base has no tensors {name_some(unknown)}; the delta is of another model")
+        return replace(
+            self,
+            support=Support.of(support),
+            network=network,
+            width=float(config["width"]),
+            steps=int(config["steps"]),
+            origin=self.network,
+        )
+
+
+def draws(config: OdeConfig) -> torch.Tensor:
+    """Standard normal numbers, the same for all runs, shape (2 DRAWS, 1, latent)."""
+    drawn = torch.randn(DRAWS, 1, config.latent, generator=torch.Generator().manual_seed(0)).double()
+    return torch.cat([drawn, -drawn])
+
+
+def reached_by(network: OdeNetwork, runs: Runs, times: Times) -> list[Reached]:
+    """What the decoder reads of each request, once a draw."""
+    law = network.laws(runs)
+    return [network.reach(law, path, times, runs) for path in network.paths(law, times, draws(network.config))]
 
 
 def no_traits(width: int) -> Traits:

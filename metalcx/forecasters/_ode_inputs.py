@@ -15,12 +15,15 @@ from metalcx.forecasters._aligned import Aligned, align
 from metalcx.forecasters._gate_inputs import gate_inputs
 from metalcx.forecasters._gate_items import left_out
 from metalcx.forecasters._peers import BESIDE, Distances, comparable_left_out, courses, distances, gone, peers
-from metalcx.forecasters._traits import Traits
+from metalcx.forecasters._traits import COMPANIONS, Traits
 
 Float32 = npt.NDArray[np.float32]
 
 #: Points of a prefix that are read.
 TOKENS = 16
+
+#: Points of each further metric that are read.
+BESIDE_TOKENS = 8
 
 #: Numbers a point: time, value, step since the one before, whether it is there.
 TOKEN = 4
@@ -35,7 +38,8 @@ class RunInputs:
 
     Attributes:
         x: Features of the gate at a reference time, shape (n, N_FEATURES).
-        tokens: Points of prefixes, shape (n, tokens, TOKEN).
+        tokens: Points of prefixes, shape (n, TOKENS, TOKEN).
+        beside: Points of further metrics, shape (n, COMPANIONS BESIDE_TOKENS, TOKEN).
         arch: Embeddings, shape (n, width).
         config: Hashed hyperparameters, shape (n, 2 HASHED).
         relation: Distances to support runs, shape (n, K, relations).
@@ -48,6 +52,7 @@ class RunInputs:
 
     x: Float32
     tokens: Float32
+    beside: Float32
     arch: Float32
     config: Float32
     relation: Float32
@@ -109,7 +114,7 @@ def ode_inputs(
     a = align(support, prefix, asked, np.concatenate([_reference(support, prefix, unit), times]))
     course = courses(gone(support, prefix.t_last, unit))
     described = _described(a, Distances.of(query, known, asked))
-    runs = _runs(described, _tokens(prefix, unit), query, course)
+    runs = _runs(described, prefix, unit, query, course)
     return runs, _times(described, rows, log_time(times - prefix.t_last[rows], unit[rows]))
 
 
@@ -143,7 +148,7 @@ def left_out_inputs(
         course = courses(gone(support, end, unit)[0][others])
         described = _described(a.leave_one_out(left), beside)
         described = {name: np.concatenate([part, part]) for name, part in described.items()}
-        runs = _runs(described, _tokens(prefix, unit * stretch), known.take(left), course)
+        runs = _runs(described, prefix, unit * stretch, known.take(left), course)
         s = np.repeat(log_time(middle.t_last - end, unit), n)
         parts.append((runs, _times(described, np.arange(n), s), a.future[0, left]))
     runs, times = (concatenated([part[i] for part in parts]) for i in (0, 1))
@@ -158,12 +163,15 @@ def _described(a: Aligned, beside: Distances) -> dict[str, FloatArray]:
     return own | vars(peers(a, inputs, beside))
 
 
-def _runs(described: dict[str, FloatArray], tokens: FloatArray, query: Traits, course: FloatArray) -> RunInputs:
+def _runs(
+    described: dict[str, FloatArray], prefix: PaddedCurves, unit: FloatArray, query: Traits, course: FloatArray
+) -> RunInputs:
     """Of the first rows, one a query."""
-    n = len(tokens)
+    n = len(prefix)
     first = {name: described[name][:n] for name in ("x", "relation", "missed", "evidence", "known")}
     beside = {"arch": query.arch, "config": query.config, "has_arch": query.known[:, None]}
-    return RunInputs(**_single(first | beside | {"tokens": tokens, "course": course}))
+    points = {"tokens": _tokens(prefix, unit, TOKENS), "beside": _beside(query, prefix.t_last, unit)}
+    return RunInputs(**_single(first | beside | points | {"course": course}))
 
 
 def _times(described: dict[str, FloatArray], rows: IntArray, s: FloatArray) -> TimeInputs:
@@ -193,9 +201,21 @@ def _reference(support: PaddedCurves, prefix: PaddedCurves, unit: FloatArray) ->
     return np.where(end > prefix.t_last, end, prefix.t_last + np.nan_to_num(unit, nan=1.0))
 
 
-def _tokens(curves: PaddedCurves, unit: FloatArray) -> FloatArray:
-    """Up to `TOKENS` points of each run, evenly among those there are, in units of the run; (n, TOKENS, TOKEN)."""
-    place = np.floor(np.linspace(0, 1, TOKENS) * np.maximum(curves.length - 1, 0)[:, None] + 1e-9).astype(np.int64)
+def _beside(query: Traits, t_cut: FloatArray, unit: FloatArray) -> FloatArray:
+    """Points of further metrics up to each run's cut, shape (n, COMPANIONS BESIDE_TOKENS, TOKEN)."""
+    parts: list[FloatArray] = []
+    for curves in query.companions:
+        # A first point that came after the cut is kept by `truncate`.
+        seen = (curves.length > 0) & (curves.t[:, 0] <= t_cut)
+        past = curves.truncate(t_cut)
+        parts.append(_tokens(replace(past, length=np.where(seen, past.length, 0)), unit, BESIDE_TOKENS))
+    parts += [np.zeros((len(t_cut), BESIDE_TOKENS, TOKEN))] * (COMPANIONS - len(parts))
+    return np.concatenate(parts, 1)
+
+
+def _tokens(curves: PaddedCurves, unit: FloatArray, count: int) -> FloatArray:
+    """Up to `count` points of each run, evenly among those there are, in units of the run; (n, count, TOKEN)."""
+    place = np.floor(np.linspace(0, 1, count) * np.maximum(curves.length - 1, 0)[:, None] + 1e-9).astype(np.int64)
     t, y = (np.take_along_axis(np.nan_to_num(array), place, 1) for array in (curves.t, curves.y))
     there = (np.diff(place, axis=1, prepend=-1) > 0) & (curves.length > 0)[:, None]
     extent = np.ptp(y, axis=1)

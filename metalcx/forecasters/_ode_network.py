@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
 from metalcx.errors import DataError
-from metalcx.forecasters._gate_inputs import N_FEATURES
+from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
 from metalcx.forecasters._gate_network import N_OUTPUTS, GateConfig, GateNetwork
 from metalcx.forecasters._ode_inputs import TOKEN
 from metalcx.forecasters._ode_solve import Path, solve
@@ -20,6 +20,10 @@ from metalcx.forecasters._traits import HASHED
 
 #: Support runs at which the gates of configuration and architecture may be half open, and how fast they open.
 HALF_OPEN, OPENING = 10.0, 2.0
+
+#: Added to outputs, it has the mixture of experts be the last value.
+LAST_ALONE = torch.zeros(N_OUTPUTS)
+LAST_ALONE[GATED.index("last")] = 1e4
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,10 @@ class OdeConfig:
         arch: Width of embeddings of architectures; 0 if they are not read.
         config: Whether configurations are read.
         support: Whether single support runs are read, beside what the gate's features say of all together.
+        companions: Whether further metrics are read.
+        experts: Whether it corrects the expert gate; else the last value.
         dropout: Share dropped in training of what drives and starts a state and of what is read of it, and of runs
-            whose architecture, or configuration, is then not told.
+            whose architecture, configuration, or further metrics are then not told.
         dynamics: ``ode``, or ``direct``: a decoder that is told the time.
         method: Solver of torchdiffeq.
 
@@ -50,6 +56,8 @@ class OdeConfig:
     arch: int = 0
     config: bool = True
     support: bool = True
+    companions: bool = True
+    experts: bool = True
     dropout: float = 0.2
     dynamics: str = "ode"
     method: str = "rk4"
@@ -81,6 +89,18 @@ class Law(NamedTuple):
     opened: Tensor
 
 
+class Reached(NamedTuple):
+    """What the decoder reads of b requests.
+
+    Attributes:
+        state: Of each run at its time, what drives it, and what the support tells of that time, shape (b, columns).
+        lost: Whose state stopped being a number, shape (b, 1).
+    """
+
+    state: Tensor
+    lost: Tensor
+
+
 class OdeNetwork(nn.Module):
     """Latent ODE after LC-GODE (Ding et al., AAAI 2025, section A.2 of their code), as a correction of an expert gate.
 
@@ -106,6 +126,7 @@ class OdeNetwork(nn.Module):
         h, z, heads = config.hidden, config.latent, config.heads
         self.gate = GateNetwork(config.gate)
         self.point = nn.Linear(TOKEN, h)
+        self.beside = nn.Linear(TOKEN, h)
         self.weigh = nn.Linear(h, 1)
         self.task = nn.Linear(N_FEATURES, h)
         self.start = nn.Linear(2 * h, 2 * z)
@@ -142,17 +163,15 @@ class OdeNetwork(nn.Module):
             state stopped being a number in some draw, shape (n,).
         """
         law = self.laws(runs)
-        horizon = float(times.s.max()) if self.config.dynamics == "ode" and len(times.s) else 0.0
-        paths = [self.path(law, law.mean + draw * law.log_std.exp(), horizon) for draw in noise]
-        quantiles = torch.stack([self.decode(law, path, times, runs) for path in paths]).mean(0)
+        paths = self.paths(law, times, noise)
+        seen = [self.reach(law, path, times, runs) for path in paths]
+        quantiles = torch.stack([self.decode(one, times) for one in seen]).mean(0)
         return quantiles, law, torch.stack([path.lost for path in paths]).any(0)
 
     def laws(self, runs: Runs) -> Law:
         """How each run starts and what drives it."""
         config, h = self.config, self.config.hidden
-        points = silu(self.point(runs.tokens))
-        score = self.weigh(points).masked_fill(runs.tokens[..., -1:] == 0, -1e9)
-        prefix = (score.softmax(1) * points).sum(1)
+        prefix = self._prefix(runs)
         task = silu(self.task(self._standard(runs.x)))
         mean, log_std = self.start(torch.cat([prefix, task], 1)).chunk(2, 1)
         weights = self.metric(task).reshape(len(task), config.heads, -1)
@@ -166,6 +185,16 @@ class OdeNetwork(nn.Module):
             push = push + self.peers(seen.reshape(len(task), -1))
         return law._replace(push=self.drop(self.law(silu(push)).reshape(-1, h)), mean=self.drop(law.mean))
 
+    def _prefix(self, runs: Runs) -> Tensor:
+        """Points of each run, of its further metrics beside them, by attention; shape (n, hidden)."""
+        points, there = silu(self.point(runs.tokens)), runs.tokens[..., -1:]
+        if self.config.companions:
+            beside = self._told(runs.beside.flatten(1)).reshape(runs.beside.shape)
+            points = torch.cat([points, silu(self.beside(beside))], 1)
+            there = torch.cat([there, beside[..., -1:]], 1)
+        score = self.weigh(points).masked_fill(there == 0, -1e9)
+        return (score.softmax(1) * points).sum(1)
+
     def drop(self, x: Tensor) -> Tensor:
         """In training without some of its numbers, shape (n, columns)."""
         return x if not self.training else x * self._kept(x, x.shape[1]) / (1 - self.config.dropout)
@@ -178,8 +207,12 @@ class OdeNetwork(nn.Module):
         rows, whole = (slice(None), len(x)) if self.part is None else self.part
         return (torch.rand(whole, columns, device=x.device)[rows] >= self.config.dropout).to(x)
 
-    def path(self, law: Law, z0: Tensor, horizon: float) -> Path:
-        """Where states go."""
+    def paths(self, law: Law, times: Times, noise: Tensor) -> list[Path]:
+        """Where the states of all runs go, once a draw, as far as is asked."""
+        horizon = float(times.s.max()) if self.config.dynamics == "ode" and len(times.s) else 0.0
+        return [self._path(law, law.mean + draw * law.log_std.exp(), horizon) for draw in noise]
+
+    def _path(self, law: Law, z0: Tensor, horizon: float) -> Path:
 
         def drift(s: Tensor, z: Tensor) -> Tensor:
             change: Tensor = self.drift_out(torch.tanh(self.pull(z) + law.push + self.clock(s.reshape(1))))
@@ -187,17 +220,24 @@ class OdeNetwork(nn.Module):
 
         return solve(drift, z0, horizon, self.config.method)
 
-    def decode(self, law: Law, path: Path, times: Times, runs: Runs) -> Tensor:
-        """Quantiles of each request."""
-        run, x = times.run, self.gate.embed(times.x)
-        share = torch.sigmoid(self.share(self._standard(times.x)))
+    def reach(self, law: Law, path: Path, times: Times, runs: Runs) -> Reached:
+        """Where the run of each request is by then, and what the support tells of it."""
+        run = times.run
         own = Law(*(part[run] for part in law))
         told = self._seen(own, times.relation, times.missed[..., None], runs.k[run])[..., 0]
         told = told if self.config.support else torch.zeros_like(told)
         state = path.at(run, times.s) if self.config.dynamics == "ode" else self._direct(path.z[0, run], own, times.s)
-        hidden = self.drop(silu(self.read(torch.cat([state, own.push, told], 1))))
-        correction = torch.where(path.lost[run, None], 0.0, share * self.out(hidden))
-        return self.gate.decode(self.gate.head(x) + correction, times.offsets)
+        return Reached(torch.cat([state, own.push, told], 1), path.lost[run, None])
+
+    def decode(self, reached: Reached, times: Times) -> Tensor:
+        """Quantiles of each request, shape (members, b, levels)."""
+        correction = self.out(self.drop(silu(self.read(reached.state))))
+        if not self.config.experts:
+            alone = torch.where(reached.lost, 0.0, correction) + LAST_ALONE.to(correction)
+            return self.gate.decode(alone.expand(self.config.gate.members, -1, -1), times.offsets)
+        share = torch.sigmoid(self.share(self._standard(times.x)))
+        correction = torch.where(reached.lost, 0.0, share * correction)
+        return self.gate.decode(self.gate.head(self.gate.embed(times.x)) + correction, times.offsets)
 
     def _direct(self, z0: Tensor, law: Law, s: Tensor) -> Tensor:
         """A state at s without a way to it."""

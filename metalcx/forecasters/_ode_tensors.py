@@ -15,6 +15,7 @@ class Runs(NamedTuple):
 
     x: Tensor
     tokens: Tensor
+    beside: Tensor
     arch: Tensor
     config: Tensor
     relation: Tensor

@@ -1,17 +1,17 @@
-"""What is known of runs beside their curves: architectures as embeddings, configurations as hashed names and values."""
+"""What is known of runs beside their curves: architectures, hashed configurations, further metrics."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from metalcx.curves import Curves
+from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import BoolArray, FloatArray
 from metalcx.errors import DataError
 from metalcx.forecasters._configurations import REACH, ConfigurationSpace, numeric, relative
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Numbers into which names and values of hyperparameters are hashed, relative and absolute values apart.
 HASHED = 32
 
+#: Further metrics that are read, the first that are declared.
+COMPANIONS = 2
+
 
 @dataclass(frozen=True)
 class Traits:
@@ -36,6 +39,7 @@ class Traits:
         config: Hashed hyperparameters, shape (n, 2 HASHED); 0 where there are none.
         points: Place in the space that the support's configurations span, shape (n, columns).
         placed: Whether a run has one, shape (n,).
+        companions: Curves of up to `COMPANIONS` further metrics, oriented, n each.
     """
 
     arch: FloatArray
@@ -43,10 +47,12 @@ class Traits:
     config: FloatArray
     points: FloatArray
     placed: BoolArray
+    companions: tuple[PaddedCurves, ...] = ()
 
     def take(self, rows: npt.NDArray[np.int64]) -> Traits:
         """The runs at `rows`."""
-        return Traits(*(getattr(self, name)[rows] for name in ("arch", "known", "config", "points", "placed")))
+        own = {name: getattr(self, name)[rows] for name in ("arch", "known", "config", "points", "placed")}
+        return replace(self, **own, companions=tuple(curves.take(rows) for curves in self.companions))
 
 
 class Architectures:
@@ -114,7 +120,14 @@ def traits(curves: Curves, space: ConfigurationSpace, architectures: Architectur
     n = len(curves)
     arch, known = architectures.embed(curves.arch, n)
     points, placed = space.encode(curves.config, n)
-    return Traits(arch, known, hashed(curves.config, space, n), points, placed)
+    return Traits(arch, known, hashed(curves.config, space, n), points, placed, companions_of(curves))
+
+
+def companions_of(curves: Curves) -> tuple[PaddedCurves, ...]:
+    """Curves of the first further metrics, oriented; points that are not finite are gone."""
+    further = [metric for metric in curves.metrics if metric.name != curves.metric.name][:COMPANIONS]
+    own = ((metric.sign, curves.padded(metric.name)) for metric in further)
+    return tuple(padded.with_values(sign * padded.y) for sign, padded in own)
 
 
 def hashed(config: pd.DataFrame | None, space: ConfigurationSpace, n: int) -> FloatArray:

@@ -17,7 +17,7 @@ from metalcx.curves._batch import BoolArray, FloatArray
 from metalcx.forecasters._configurations import ConfigurationSpace
 from metalcx.forecasters._ode_inputs import RunInputs, ode_inputs
 from metalcx.forecasters._ode_tensors import Runs, Times
-from metalcx.forecasters._traits import Architectures, Traits, hashed
+from metalcx.forecasters._traits import Architectures, Traits, companions_of, hashed
 from metalcx.transfer._episodes import SUPPORT_SIZES, Drawn, draw_episode
 from metalcx.transfer._pieces import Arrays, Progress, pieces
 from metalcx.transfer._pool import NONE, SHARD, Job, PoolConfig, curves_of, fingerprint, jobs_of
@@ -100,7 +100,8 @@ def build_ode_pool(
     jobs = list(jobs_of(tasks, config))
     lots = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
     make = partial(_shard, tasks, config, embeddings, rows)
-    about = fingerprint(tasks, config, embeddings.tobytes() + b"".join(own.tobytes() for own in rows))
+    beside = [curves.y.tobytes() for task in tasks for curves in companions_of(task.curves)]
+    about = fingerprint(tasks, config, b"".join([embeddings.tobytes(), *(own.tobytes() for own in rows), *beside]))
     shards = pieces(folder / f"ode-{about}", lots, make, workers, progress, "drawing episodes")
     return _gather(shards, jobs, embeddings)
 
@@ -175,6 +176,7 @@ def _traits(
     """Of the queries and of the support; nothing where there is no task that the runs are of."""
     config = None if task is None else task.curves.config
     space = ConfigurationSpace.of(None if config is None else config.iloc[drawn.support_rows])
+    companions = () if task is None else companions_of(task.curves)
 
     def of(rows: IntArray) -> Traits:
         own = None if config is None else config.iloc[rows].reset_index(drop=True)
@@ -182,7 +184,8 @@ def _traits(
         known: BoolArray = arch[rows] >= 0
         vectors: FloatArray = np.zeros((len(rows), embeddings.shape[1]))
         vectors[known] = embeddings[arch[rows][known]]
-        return Traits(vectors, known, hashed(own, space, len(rows)), points, placed)
+        beside = tuple(curves.take(rows) for curves in companions)
+        return Traits(vectors, known, hashed(own, space, len(rows)), points, placed, beside)
 
     return of(drawn.query_rows), of(drawn.support_rows)
 

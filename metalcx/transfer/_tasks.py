@@ -20,6 +20,9 @@ MAX_RUNS = 400
 MIN_POINTS = {"lemur": 20}
 DEFAULT_MIN_POINTS = 5
 
+#: How the names of further metrics begin that are read beside the primary one; those of test sets are not.
+BESIDE = ("train", "val")
+
 #: Corpora whose runs end at different times, which their last t reveals; summarised apart.
 RAGGED = ("algoperf", "nmtlc")
 
@@ -32,7 +35,8 @@ class PreparedTask:
         name: ``corpus/task``.
         corpus: Name of its corpus.
         family: Its family: what hold-out goes by.
-        curves: Oriented, floored values of at most `MAX_RUNS` runs, all finite.
+        curves: Oriented, floored values of at most `MAX_RUNS` runs, all finite; beside them, oriented, further metrics
+            whose names begin as `BESIDE` says.
         final: Value at each run's last point, shape (n,).
         scale: Unit of errors: inter-quartile range of finals, or the protocol's stand-in.
         ragged: Whether its corpus is one of `RAGGED`.
@@ -100,12 +104,15 @@ def _oriented(curves: Curves) -> Curves:
     y = np.where(np.isinf(curves.y), -np.inf, y)
     length = np.bincount(curves.owner[measured], minlength=len(curves))
     runs = np.flatnonzero(length)
+    beside = [m for m in curves.metrics if m != curves.metric and m.name.startswith(BESIDE)]
+    further = {m.name: m.sign * curves.values[m.name][measured] for m in beside}
     whole = Curves(
         metric=SCORE,
         ids=curves.ids,
         offsets=np.concatenate([[0], np.cumsum(length)]).astype(np.int64),
         t=curves.t[measured],
-        values={SCORE.name: y[measured]},
+        values={SCORE.name: y[measured], **further},
+        metrics=(SCORE, *(Metric(name, "max") for name in further)),
         status=curves.status,
         config=curves.config,
         arch=curves.arch,
@@ -124,7 +131,7 @@ def _floored(curves: Curves) -> FloatArray:
 def _with_values(curves: Curves, values: FloatArray) -> Curves:
     # A diverged run now ends at the floor like any other run, for every method alike.
     status = np.where(curves.status == "diverged", "completed", curves.status).astype(object)
-    return replace(curves, values={SCORE.name: values}, status=status)
+    return replace(curves, values={**curves.values, SCORE.name: values}, status=status)
 
 
 def _distinct(curves: Curves) -> IntArray:

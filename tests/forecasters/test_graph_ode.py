@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from metalcx import hub
+from metalcx.curves import Metric
 from metalcx.encoders import EncoderConfig, new_encoder
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters import ExpertGate, LatentGraphODE
 from metalcx.forecasters._base import Support
+from metalcx.forecasters._gate_adapt import InnerLoop
 from metalcx.forecasters._gate_network import GateConfig
 from metalcx.forecasters._ode_inputs import left_out_inputs, ode_inputs
 from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, divergence
@@ -59,7 +61,10 @@ def test_rules_where_architectures_are_read():
 def test_untrained_it_is_the_expert_gate():
     model = LatentGraphODE(SMALL)
     gate = ExpertGate(SMALL.gate, network=model.network.gate)
-    found, expected = model.adapt(SUPPORT).forecast(QUERIES, 12.0), gate.adapt(SUPPORT, steps=0).forecast(QUERIES, 12.0)
+    found, expected = (
+        model.adapt(SUPPORT, steps=0).forecast(QUERIES, 12.0),
+        gate.adapt(SUPPORT, steps=0).forecast(QUERIES, 12.0),
+    )
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-6)
 
 
@@ -69,7 +74,10 @@ def test_where_its_share_is_closed_it_is_the_expert_gate():
         model.network.share.bias.fill_(-60.0)
         model.network.share.weight.zero_()
     gate = ExpertGate(SMALL.gate, network=model.network.gate)
-    found, expected = model.adapt(SUPPORT).forecast(QUERIES, 12.0), gate.adapt(SUPPORT, steps=0).forecast(QUERIES, 12.0)
+    found, expected = (
+        model.adapt(SUPPORT, steps=0).forecast(QUERIES, 12.0),
+        gate.adapt(SUPPORT, steps=0).forecast(QUERIES, 12.0),
+    )
     np.testing.assert_allclose(found.values, expected.values, rtol=1e-6)
 
 
@@ -261,12 +269,80 @@ def test_what_will_not_do_is_refused(tmp_path):
         LatentGraphODE.build({**config, "features": 3}, {})
 
 
-@pytest.mark.parametrize("part", [{"dynamics": "direct"}, {"support": False}, {"config": False}])
+def with_further(curves, seed=0):
+    """The curves, and a loss beside what they measure."""
+    loss = np.random.default_rng(seed).random(len(curves.t))
+    metrics = (curves.metric, Metric("train_loss", "min"))
+    return replace(curves, values={**curves.values, "train_loss": loss}, metrics=metrics)
+
+
+def test_further_metrics_are_read_as_far_as_a_run_is_seen():
+    base = shaken()
+    model = base.adapt(with_further(SUPPORT), steps=0)
+    plain, beside = means(model), means(model, with_further(QUERIES))
+    assert not np.allclose(plain, beside, rtol=1e-4)
+    mirrored = with_further(QUERIES).mirrored()
+    other = base.adapt(with_further(SUPPORT).mirrored(), steps=0)
+    np.testing.assert_allclose(means(other, mirrored), -beside, rtol=1e-6)
+    # A metric that is logged beyond the cut of the primary one says nothing before that.
+    later = with_further(synthetic_curves(5, 12, seed=2))
+    cut = np.array([2.0, 3, 5, 7, 9])
+    y = np.where(later.t > cut[later.owner], np.nan, later.y)
+    seen, hidden = (np.where(later.t > cut[later.owner], value, later.values["train_loss"]) for value in (1e3, np.nan))
+    name = later.metric.name
+    running = np.array(["running"] * 5, dtype=object)
+    runs = [replace(later, values={name: y, "train_loss": v}, status=running) for v in (seen, hidden)]
+    np.testing.assert_array_equal(*(means(model, each) for each in runs))
+
+
+def test_a_further_metric_of_a_support_run_is_read_up_to_its_cut():
+    support = with_further(SUPPORT)
+    known = shaken().adapt(support, steps=0)._known
+    runs, _, _ = left_out_inputs(Support.of(support).curves, known, (0.4,))
+    assert runs.beside[:, :, 3].any()
+    after = support.t > 0.4 * 12 + 1
+    changed = replace(support, values={**support.values, "train_loss": support.values["train_loss"] + 9.0 * after})
+    other = left_out_inputs(Support.of(changed).curves, shaken().adapt(changed, steps=0)._known, (0.4,))[0]
+    np.testing.assert_array_equal(other.beside, runs.beside)
+
+
+def test_gradient_steps_are_taken_on_what_reads_the_states(tmp_path):
+    base = shaken()
+    before = {name: value.copy() for name, value in base.tensors().items()}
+    model = base.adapt(SUPPORT, steps=3)
+    changed = {name.split(".")[0] for name, value in model.tensors().items() if not np.array_equal(value, before[name])}
+    assert changed == {"gate", "share", "read", "out"}
+    assert model.steps == 3
+    assert all(np.array_equal(value, before[name]) for name, value in base.tensors().items())
+    np.testing.assert_array_equal(means(model.adapt(SUPPORT, steps=3)), means(model))
+    assert model.adapt(SUPPORT.take(np.arange(2))).steps == 0
+    hub.save(base, tmp_path / "ode", name="ode")
+    hub.save_adapted(hub.load(tmp_path / "ode").adapt(SUPPORT, steps=3), tmp_path / "ode", tmp_path / "adapted")
+    again = hub.load(tmp_path / "adapted")
+    np.testing.assert_array_equal(means(again), means(model))
+    np.testing.assert_array_equal(means(again.adapt(SUPPORT, steps=0)), means(base.adapt(SUPPORT, steps=0)))
+
+
+def test_steps_make_held_out_runs_likelier_where_the_support_says_so():
+    model = shaken(seed=4)
+    errors = {}
+    truth = synthetic_curves(40, 12, seed=7).final
+    queries = synthetic_curves(40, 12, seed=7).truncate(4.0)
+    for steps in (0, 60):
+        forecast = replace(model, inner=InnerLoop(rate=0.01)).adapt(SUPPORT, steps=steps).forecast(queries, 12.0)
+        errors[steps] = np.abs(forecast.mean - truth).mean()
+    assert errors[60] < errors[0]
+
+
+@pytest.mark.parametrize(
+    "part", [{"dynamics": "direct"}, {"support": False}, {"config": False}, {"companions": False}, {"experts": False}]
+)
 def test_parts_can_be_left_out(part):
     config = replace(SMALL, **part)
     whole, model = shaken(), shaken(config)
     table = pd.DataFrame({"lr": np.logspace(-4, 0, 20)})
     support, queries = replace(SUPPORT, config=table), replace(QUERIES, config=table.iloc[5:10].reset_index(drop=True))
+    support, queries = with_further(support), with_further(queries, seed=1)
     for each in (whole, model):
         with torch.no_grad():
             each.network.open.bias.fill_(5.0)

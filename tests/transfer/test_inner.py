@@ -12,7 +12,7 @@ from made_up import items_pool
 from torch import nn
 
 from metalcx.errors import DataError
-from metalcx.forecasters._gate_adapt import InnerLoop, _trajectory
+from metalcx.forecasters._gate_adapt import InnerLoop, gate_lesson, trajectory
 from metalcx.forecasters._gate_network import GateConfig, GateNetwork, gate_loss
 from metalcx.transfer import InnerConfig, Pool, TrainConfig
 from metalcx.transfer._inner import _adapted_loss, inner_loss, trained_inner, wrap
@@ -82,7 +82,8 @@ def test_the_inner_loop_is_what_adaptation_does(algorithm: str) -> None:
     found = _adapted_loss(net, learner, support, query, 3)
     loop, rates = trained_inner(net, learner, algorithm, InnerConfig(rate=0.05, steps=3))
     assert (loop.rate, loop.optimiser, loop.layers) == (0.05, "sgd", "head" if algorithm == "anil" else "all")
-    (after,) = _trajectory(net, loop, pool.support, (3,), rates)
+    lesson = gate_lesson(pool.support, 1, loop)
+    (after,) = trajectory(net, loop, lesson, np.ones(len(pool.support), dtype=bool), (3,), rates)
     x, offsets, y, weight = query
     assert found.item() == pytest.approx(gate_loss(after(x, offsets), y, weight).item(), rel=1e-5)
     assert found.item() != pytest.approx(gate_loss(net(x, offsets), y, weight).item(), rel=1e-4)
