@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.bench._study import Progress, Study, Unit
+from metalcx.forecasters._gate_adapt import InnerLoop
 from metalcx.protocol import Forecaster
 from metalcx.transfer._tasks import PreparedTask
 
@@ -23,6 +24,8 @@ ENCODER = "metalcx-encoder"
 #: The whole, and what is changed of its `OdeConfig` in each ablation.
 WITHOUT: dict[str, dict[str, Any]] = {
     "graph-ode": {},
+    "graph-ode-amortised": {},
+    "graph-ode-without-process": {},
     "graph-ode-without-graph": {},
     "graph-ode-untrained-encoder": {},
     "graph-ode-without-config": {"config": False},
@@ -32,6 +35,12 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "graph-ode-without-gate": {"experts": False},
 }
 ODES = tuple(WITHOUT)
+
+#: Of these, the weights are those of the whole; adaptation takes no gradient steps, or explains nothing that is missed.
+ADAPTED: dict[str, dict[str, Any]] = {
+    "graph-ode-amortised": {"inner": InnerLoop(candidates=(0,))},
+    "graph-ode-without-process": {"beside": False},
+}
 
 #: Those that read architectures otherwise.
 BLIND, UNTRAINED = "graph-ode-without-graph", "graph-ode-untrained-encoder"
@@ -81,6 +90,8 @@ def train_ode(unit: Unit, pools: OdePools, usable: npt.NDArray[np.bool_], study:
     pool, encoder = pools.of(unit.forecaster)
     network = replace(OdeConfig(), **WITHOUT[unit.forecaster])
     config = OdeMetaConfig(network, train=TrainConfig(seed=unit.seed))
-    name = f"{unit.forecaster}-seed{unit.seed}-fold{unit.fold:02d}-of{study.folds or 0}.safetensors"
+    whole = "graph-ode" if unit.forecaster in ADAPTED else unit.forecaster
+    name = f"{whole}-seed{unit.seed}-fold{unit.fold:02d}-of{study.folds or 0}.safetensors"
     read = None if unit.forecaster == BLIND else encoder
-    return train_ode_on(pool, pools.tasks, config, read, study.out / "models" / name, usable)
+    model = train_ode_on(pool, pools.tasks, config, read, study.out / "models" / name, usable)
+    return replace(model, **ADAPTED.get(unit.forecaster, {}))

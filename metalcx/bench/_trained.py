@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from metalcx.bench._ode_trained import ODES, OdePools, train_ode
 from metalcx.bench._study import EXTRA_SOURCES, OURS, TARGETS, Progress, Study, Unit
+from metalcx.forecasters._gate_adapt import InnerLoop
 from metalcx.protocol import Forecaster
 from metalcx.transfer._pool import Pool, PoolConfig, build_pool
 from metalcx.transfer._tasks import PreparedTask
@@ -19,6 +20,12 @@ GRADIENT = ("metalcx-maml", "metalcx-metasgd", "metalcx-anil")
 
 #: Learns from episodes drawn without the further sources, everything else equal.
 WITHOUT_EXTRA = "metalcx-without-extra"
+
+#: The same weights, but adapted without gradient steps, or without what configurations and architectures tell.
+ADAPTED: dict[str, dict[str, Any]] = {
+    "metalcx-amortised": {"inner": InnerLoop(candidates=(0,))},
+    "metalcx-without-traits": {"beside": False},
+}
 
 #: Learns from the same pool of episodes but those that a corpus has a part in, or one domain of it.
 LESS = {
@@ -30,7 +37,7 @@ LESS = {
 }
 
 #: What is trained once a held-out family and seed.
-TRAINED = ("trees", "metalcx", "metalcx-amortised", *ODES, WITHOUT_EXTRA, *LESS, *GRADIENT)
+TRAINED = ("trees", "metalcx", *ADAPTED, *ODES, WITHOUT_EXTRA, *LESS, *GRADIENT)
 
 
 class Pools:
@@ -71,7 +78,6 @@ def pool_config(forecaster: str) -> PoolConfig:
 
 def train(unit: Unit, pools: Pools) -> Forecaster:
     """Train a forecaster of `TRAINED` without the families of its unit."""
-    from metalcx.forecasters._gate_adapt import InnerLoop
     from metalcx.transfer import MetaConfig, TrainConfig, train_on
 
     if unit.forecaster in ODES:
@@ -92,7 +98,7 @@ def train(unit: Unit, pools: Pools) -> Forecaster:
     sources = unit.forecaster.removeprefix("metalcx") if fewer else ""
     name = f"{config.algorithm}{sources}-seed{unit.seed}-fold{unit.fold:02d}-of{pools.study.folds or 0}.safetensors"
     model = train_on(pool, tasks, config, pools.study.out / "models" / name, usable)
-    return replace(model, inner=InnerLoop(candidates=(0,))) if algorithm == "amortised" else model
+    return replace(model, **ADAPTED.get(unit.forecaster, {}))
 
 
 def _left_out(forecaster: str, task: PreparedTask) -> bool:

@@ -17,7 +17,7 @@ from metalcx.bench._files import claim, write_whole
 from metalcx.bench._ode_trained import ODES
 from metalcx.bench._score import score_task
 from metalcx.bench._study import EXTRA_TARGETS, TARGETS, Progress, Study, Unit
-from metalcx.bench._trained import GRADIENT, LESS, TRAINED, WITHOUT_EXTRA, Pools, train
+from metalcx.bench._trained import ADAPTED, GRADIENT, LESS, TRAINED, WITHOUT_EXTRA, Pools, train
 from metalcx.errors import DataError, name_some
 from metalcx.forecasters import SRM, Baseline, LatentKroneckerGP, OneEpoch, PowerLaw
 from metalcx.forecasters._memory import remembering
@@ -46,7 +46,7 @@ STATIC: dict[str, Callable[[], Forecaster]] = {
 }
 
 #: What is asked for by name only: nu-SVRs take hours on ragged tasks, inner loops and ablations are trained apart.
-ON_REQUEST = ("srm", "metalcx-amortised", *ODES, *LESS, *GRADIENT)
+ON_REQUEST = ("srm", *ADAPTED, *ODES, *LESS, *GRADIENT)
 
 #: Too slow for the way to the final; scored at the final only.
 FINAL_ONLY = ("srm", "srm-ols", "lkgp")

@@ -15,11 +15,14 @@ from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError
 from metalcx.forecasters._base import BaseForecaster, Support
-from metalcx.forecasters._gate_adapt import MIN_SUPPORT, InnerLoop, adapted, check_steps, gate_lesson
+from metalcx.forecasters._configurations import ConfigurationSpace
+from metalcx.forecasters._gate_adapt import MIN_SUPPORT, InnerLoop, adapted, check_steps, gate_lesson, width_factor
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
-from metalcx.forecasters._gate_items import left_out, support_items
+from metalcx.forecasters._gate_items import cut_times, left_out, support_items
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig, GateNetwork
 from metalcx.forecasters._requests import requests
+from metalcx.forecasters._residual import ResidualGP, explained, packed, unpacked
+from metalcx.forecasters._traits import Traits, counting, traits
 from metalcx.protocol import SHARES
 
 #: Prefix of learned rates among a model's tensors.
@@ -35,7 +38,8 @@ class ExpertGate(BaseForecaster):
     datasets sees their track record on the support, the prefix's shape and the place of the query
     among the support, all free of units, and returns a mixture of the points, a residual, and a
     quantile for each level. Adaptation is amortised (the support is input) and then takes gradient
-    steps on the support's own runs, held out one at a time, as many as help on runs held out from them.
+    steps on the support's own runs, held out one at a time, as many as help on runs held out from them. What is then
+    still missed of those runs is explained by configuration and architecture, as far as that helps on held-out runs.
 
     Args:
         config: Size of the network.
@@ -44,6 +48,8 @@ class ExpertGate(BaseForecaster):
         rates: Learned rates of the inner steps by name of weight (Meta-SGD), or None for that of `inner`.
         width: Factor on the quantiles' distance from the median, chosen in adaptation.
         steps: Gradient steps that adaptation took.
+        beside: Whether configurations and architectures are read.
+        process: What they tell; None if that is nothing.
         origin: The weights before adaptation, from which another `adapt` starts; None for a base.
     """
 
@@ -53,6 +59,8 @@ class ExpertGate(BaseForecaster):
     rates: Mapping[str, Tensor] | None = field(default=None, repr=False, compare=False)
     width: float = 1.0
     steps: int = 0
+    beside: bool = True
+    process: ResidualGP | None = field(default=None, repr=False, compare=False)
     origin: GateNetwork | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,11 +80,23 @@ class ExpertGate(BaseForecaster):
         origin = self.net if self.origin is None else self.origin
         if len(self.support) < MIN_SUPPORT:
             check_steps(steps)
-            return replace(self, network=origin, width=1.0, steps=0, origin=origin)
+            return replace(self, network=origin, width=1.0, steps=0, process=None, origin=origin)
         k = len(self.support)
         lesson = gate_lesson(support_items(self.support.curves), len(left_out(k)), self.inner)
         done = adapted(origin, self.inner, lesson, k, steps, self.rates)
-        return replace(self, network=done.network, width=done.width, steps=done.steps, origin=origin)
+        process, held_out = None, done.held_out
+        if self.beside:
+            known = self._traits(self.support.source).take(left_out(k))
+            process, held_out = explained(known, held_out, lesson.y, cut_times(self.support.curves))
+        width = width_factor(held_out, lesson.y, lesson.n)
+        return replace(self, network=done.network, width=width, steps=done.steps, process=process, origin=origin)
+
+    def _traits(self, curves: Curves | None) -> Traits:
+        """What is known of runs beside their curves, in the terms of the support."""
+        source = self.support.source
+        assert curves is not None
+        assert source is not None
+        return traits(curves, ConfigurationSpace.of(source.config), counting(source.arch))
 
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
@@ -84,7 +104,10 @@ class ExpertGate(BaseForecaster):
         asked = requests(self.support.curves, prefix, rows, times)
         scaled = self.net.predict(asked.x, asked.offsets)
         middle = scaled[:, MEDIAN : MEDIAN + 1]
-        values = asked.values(middle + self.width * (scaled - middle))
+        scaled = middle + self.width * (scaled - middle)
+        if self.process is not None:
+            scaled = scaled + self.process.shift(self._traits(queries), prefix.t_last)[rows, None]
+        values = asked.values(scaled)
         return values @ SHARES, values
 
     # What the hub stores.
@@ -94,6 +117,7 @@ class ExpertGate(BaseForecaster):
         return {
             "network": asdict(self.config),
             "inner": asdict(self.inner),
+            "beside": self.beside,
             "experts": list(GATED),
             "features": N_FEATURES,
         }
@@ -121,17 +145,19 @@ class ExpertGate(BaseForecaster):
         shapes = {name: value.shape for name, value in network.named_parameters()}
         if rates and {name: value.shape for name, value in rates.items()} != shapes:
             raise ModelError("learned rates do not fit the weights one by one; save the model again")
-        return cls(size, inner, network, rates or None)
+        return cls(size, inner, network, rates or None, beside=bool(config.get("beside", True)))
 
     def delta(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """What adaptation changed beside the support: the width, and the weights if steps were taken."""
+        """What adaptation changed beside the support: the width, the weights if steps were taken, and the process."""
         weights = {n: v for n, v in self.tensors().items() if not n.startswith(RATE)}
-        return {"width": self.width, "steps": self.steps}, weights if self.steps else {}
+        told = packed(self.process)
+        return {"width": self.width, "steps": self.steps}, (weights if self.steps else {}) | told
 
     def with_delta(self, support: Curves, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Self:
         """The adapted model of which `delta` gave these."""
-        network = _loaded(GateNetwork(self.config), tensors) if tensors else self.net
-        return replace(
+        own, told = unpacked(tensors)
+        network = _loaded(GateNetwork(self.config), own) if own else self.net
+        adapted = replace(
             self,
             support=Support.of(support),
             network=network,
@@ -139,6 +165,10 @@ class ExpertGate(BaseForecaster):
             steps=int(config["steps"]),
             origin=self.net,
         )
+        if not told:
+            return adapted
+        known = adapted._traits(adapted.support.source).take(left_out(len(adapted.support)))
+        return replace(adapted, process=ResidualGP.build(known, told))
 
 
 def _loaded(network: GateNetwork, tensors: dict[str, npt.NDArray[Any]]) -> GateNetwork:

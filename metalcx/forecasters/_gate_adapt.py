@@ -63,11 +63,17 @@ Rates = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Adaptation(Generic[Network]):
-    """Outcome of `adapted`: the network, how many steps it took, and the factor on its widths."""
+    """Outcome of `adapted`.
+
+    Attributes:
+        network: The adapted network.
+        steps: How many steps it took.
+        held_out: Quantiles of each item by a network that did not learn from its run, shape (items, len(LEVELS)).
+    """
 
     network: Network
     steps: int
-    width: float
+    held_out: FloatArray
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,7 @@ def adapted(
 
     Without `steps`, the number is chosen by held-out runs: the support is split into folds, the
     network learns on the leave-one-out items of the other folds' runs and is judged on those of its
-    own. The width factor comes from the same held-out forecasts. `rates` are Meta-SGD's learned rates
+    own. `rates` are Meta-SGD's learned rates
     of plain gradient steps, by name of parameter, in place of the one of `inner`.
 
     Raises:
@@ -137,11 +143,11 @@ def adapted(
     candidates = (steps,) if steps is not None else inner.candidates if k >= inner.min_support else (0,)
     everything = np.ones(len(lesson.y), dtype=bool)
     if candidates == (0,):
-        return Adaptation(network, 0, width_factor(lesson.predicted(network, everything), lesson.y, lesson.n))
+        return Adaptation(network, 0, lesson.predicted(network, everything))
     held_out = _held_out(network, inner, lesson, candidates, rates)
     chosen = _choose(np.stack([_errors(q, lesson) for q in held_out]), lesson.run)
     *_, final = trajectory(network, inner, lesson, everything, (candidates[chosen],), rates)
-    return Adaptation(final, candidates[chosen], width_factor(held_out[chosen], lesson.y, lesson.n))
+    return Adaptation(final, candidates[chosen], held_out[chosen])
 
 
 def check_steps(steps: int | None) -> None:

@@ -77,14 +77,25 @@ def left_out(k: int) -> npt.NDArray[np.int64]:
 @remembered
 def support_items(support: PaddedCurves, cuts: Sequence[float] = SUPPORT_CUTS) -> Items:
     """Support runs, cut, as queries of the others: of K >= 3 those of `left_out`, once a cut, in their order."""
-    middle = int(np.argsort(support.t_last, kind="stable")[len(support) // 2])
-    model = support.take(np.full(len(cuts), middle))
-    seen = np.clip(np.round(np.array(cuts) * model.length), 1, np.maximum(model.length - 1, 1)).astype(np.int64)
+    model = support.take(np.full(len(cuts), middle_of(support)))
     line, left = np.arange(len(cuts)), left_out(len(support))
-    prefix = model.truncate(model.t[line, seen - 1])
+    prefix = model.truncate(cut_times(support, cuts))
     pairs = [align(support, prefix.take([i]), np.zeros(1, dtype=np.int64), model.t_last[[i]]) for i in line]
     scale = spread(support.last)
     return Items.concat([items(a.leave_one_out(left), a.future[0, left], scale) for a in pairs])
+
+
+def middle_of(support: PaddedCurves) -> int:
+    """The run that ends in the middle."""
+    return int(np.argsort(support.t_last, kind="stable")[len(support) // 2])
+
+
+def cut_times(support: PaddedCurves, cuts: Sequence[float] = SUPPORT_CUTS) -> FloatArray:
+    """When support runs are cut: after these shares of the points of the run that ends in the middle; shape (cuts,)."""
+    middle = middle_of(support)
+    length = int(support.length[middle])
+    seen = np.clip(np.round(np.array(cuts) * length), 1, max(length - 1, 1)).astype(np.int64)
+    return support.t[middle, seen - 1]
 
 
 def spread(final: FloatArray) -> float:

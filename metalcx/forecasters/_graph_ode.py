@@ -18,13 +18,14 @@ from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError, name_some
 from metalcx.forecasters._base import BaseForecaster, Support
 from metalcx.forecasters._configurations import ConfigurationSpace
-from metalcx.forecasters._gate_adapt import MIN_SUPPORT, InnerLoop, Lesson, adapted, check_steps
+from metalcx.forecasters._gate_adapt import MIN_SUPPORT, InnerLoop, Lesson, adapted, check_steps, width_factor
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
-from metalcx.forecasters._gate_items import SUPPORT_CUTS, left_out, spread
+from metalcx.forecasters._gate_items import SUPPORT_CUTS, cut_times, left_out, spread
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig
 from metalcx.forecasters._ode_inputs import RunInputs, TimeInputs, left_out_inputs, ode_inputs
 from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, Reached
 from metalcx.forecasters._ode_tensors import Runs, Times, as_runs, as_times
+from metalcx.forecasters._residual import ResidualGP, explained, packed, unpacked
 from metalcx.forecasters._traits import HASHED, Architectures, Traits, traits
 from metalcx.protocol import SHARES
 
@@ -47,7 +48,8 @@ class LatentGraphODE(BaseForecaster):
     the support where it goes (`OdeNetwork`); it corrects what the expert gate says. Adaptation is amortised: the
     support is read, run by run, and decides how far architecture and configuration are listened to. What then reads the
     states takes gradient steps on the support's own runs, held out one at a time, as many as help on runs held out
-    from them.
+    from them. What is then still missed of those runs is explained by configuration and architecture, as far as that
+    helps on held-out runs.
 
     Args:
         config: Sizes and parts.
@@ -56,6 +58,8 @@ class LatentGraphODE(BaseForecaster):
         inner: How adaptation takes its steps; its `layers` are not read.
         width: Factor on the quantiles' distance from the median, chosen in adaptation.
         steps: Gradient steps that adaptation took.
+        beside: Whether what is missed of support runs is explained by configurations and architectures.
+        process: How; None if that does not help.
         origin: The weights before adaptation, from which another `adapt` starts; None for a base.
     """
 
@@ -65,6 +69,8 @@ class LatentGraphODE(BaseForecaster):
     inner: InnerLoop = field(default_factory=InnerLoop)
     width: float = 1.0
     steps: int = 0
+    beside: bool = True
+    process: ResidualGP | None = field(default=None, repr=False, compare=False)
     origin: OdeNetwork | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -96,11 +102,17 @@ class LatentGraphODE(BaseForecaster):
         assert origin is not None
         if len(self.support) < MIN_SUPPORT:
             check_steps(steps)
-            return replace(self, network=origin, width=1.0, steps=0, origin=origin)
+            return replace(self, network=origin, width=1.0, steps=0, process=None, origin=origin)
         lesson = self._lesson(origin)
-        done = adapted(copy.deepcopy(origin).double(), self.inner, lesson, len(self.support), steps)
+        k = len(self.support)
+        done = adapted(copy.deepcopy(origin).double(), self.inner, lesson, k, steps)
         network = done.network.float() if done.steps else origin
-        return replace(self, network=network, width=done.width, steps=done.steps, origin=origin)
+        process, held_out = None, done.held_out
+        if self.beside:
+            known = self._known.take(left_out(k))
+            process, held_out = explained(known, held_out, lesson.y, cut_times(self.support.curves))
+        width = width_factor(held_out, lesson.y, lesson.n)
+        return replace(self, network=network, width=width, steps=done.steps, process=process, origin=origin)
 
     def _lesson(self, network: OdeNetwork) -> Lesson[OdeNetwork]:
         """What adaptation learns from: support runs, held out one at a time; their states are those of `network`."""
@@ -136,7 +148,10 @@ class LatentGraphODE(BaseForecaster):
                 stacklevel=4,
             )
         middle = scaled[:, MEDIAN : MEDIAN + 1]
-        values = asked.centre + asked.anchor * (middle + self.width * (scaled - middle))
+        scaled = middle + self.width * (scaled - middle)
+        if self.process is not None:
+            scaled = scaled + self.process.shift(own, prefix.t_last)[rows, None]
+        values = asked.centre + asked.anchor * scaled
         return values @ SHARES, values
 
     def _quantiles(self, runs: RunInputs, times: TimeInputs) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
@@ -192,22 +207,23 @@ class LatentGraphODE(BaseForecaster):
         return cls(size, network.eval(), encoder)
 
     def delta(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """What adaptation changed beside the support: the width, and the weights if steps were taken."""
+        """What adaptation changed beside the support: the width, the weights if steps were taken, and the process."""
         weights = {name: value for name, value in self.tensors().items() if name.startswith(READERS)}
-        return {"width": self.width, "steps": self.steps}, weights if self.steps else {}
+        return {"width": self.width, "steps": self.steps}, (weights if self.steps else {}) | packed(self.process)
 
     def with_delta(self, support: Curves, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Self:
         """The adapted model of which `delta` gave these."""
         assert self.network is not None
         network = copy.deepcopy(self.network)
-        own = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
+        weights, told = unpacked(tensors)
+        own = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
         try:
             unknown = network.load_state_dict(own, strict=False).unexpected_keys
         except RuntimeError as error:
             raise ModelError(f"tensors do not fit the base: {error!s:.200}") from None
         if unknown:
             raise ModelError(f"the base has no tensors {name_some(unknown)}; the delta is of another model")
-        return replace(
+        adapted = replace(
             self,
             support=Support.of(support),
             network=network,
@@ -215,6 +231,9 @@ class LatentGraphODE(BaseForecaster):
             steps=int(config["steps"]),
             origin=self.network,
         )
+        if not told:
+            return adapted
+        return replace(adapted, process=ResidualGP.build(adapted._known.take(left_out(len(adapted.support))), told))
 
 
 def draws(config: OdeConfig) -> torch.Tensor:

@@ -13,7 +13,7 @@ from metalcx.curves import PaddedCurves
 from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.forecasters._aligned import Aligned, align
 from metalcx.forecasters._gate_inputs import gate_inputs
-from metalcx.forecasters._gate_items import left_out
+from metalcx.forecasters._gate_items import cut_times, left_out, middle_of
 from metalcx.forecasters._peers import BESIDE, Distances, comparable_left_out, courses, distances, gone, peers
 from metalcx.forecasters._traits import COMPANIONS, Traits
 
@@ -137,10 +137,9 @@ def left_out_inputs(
     within = distances(known, known)
     comparing = np.stack([comparable_left_out(known, name)[left] for name in BESIDE], -1)
     beside = Distances(within[left[:, None], others], comparing, within[others[:, :, None], others[:, None]])
-    middle = support.take([int(np.argsort(support.t_last, kind="stable")[k // 2])])
-    for cut in cuts:
-        seen = int(np.clip(round(cut * int(middle.length[0])), 1, max(int(middle.length[0]) - 1, 1)))
-        start = middle.truncate(middle.t[:, seen - 1])
+    middle = support.take([middle_of(support)])
+    for cut in cut_times(support, cuts):
+        start = middle.truncate(cut)
         a = align(support, start, np.zeros(1, dtype=np.int64), middle.t_last)
         end, unit = start.t_last, unit_of(start, support)
         stretch = a.stretch[0, left]

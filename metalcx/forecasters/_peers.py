@@ -84,11 +84,11 @@ def distances(one: Traits, other: Traits) -> FloatArray:
 
     Architectures are compared in units of the typical distance in `other`; those that are not known are at 0.
     """
-    arch = _rms(one.arch, other.arch)
-    typical = _typical(_rms(other.arch, other.arch), other.known)
+    arch = rms(one.arch, other.arch)
+    typical = _typical(rms(other.arch, other.arch), other.known)
     both = one.known[:, None] & other.known
     placed = one.placed[:, None] & other.placed
-    config = _rms(one.points, other.points) if one.points.shape[1] == other.points.shape[1] else np.zeros(placed.shape)
+    config = rms(one.points, other.points) if one.points.shape[1] == other.points.shape[1] else np.zeros(placed.shape)
     return np.stack([np.where(placed, config, 0.0), np.where(both, np.arcsinh(arch / typical), 0.0)], -1)
 
 
@@ -158,7 +158,7 @@ def _unit_shape(shapes: Shapes) -> FloatArray:
     return np.where(reach > 1e-9 * np.abs(shapes.last)[..., None], own / np.where(reach > 0, reach, 1.0), 0.0)
 
 
-def _rms(one: FloatArray, other: FloatArray) -> FloatArray:
+def rms(one: FloatArray, other: FloatArray) -> FloatArray:
     """Root mean squared difference, shape (n, K), without an array of (n, K, columns)."""
     columns = max(one.shape[1], 1)
     squared = np.square(one).sum(1)[:, None] + np.square(other).sum(1) - 2.0 * one @ other.T

@@ -19,7 +19,7 @@ from metalcx.forecasters._configurations import REACH, ConfigurationSpace, numer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from metalcx.encoders import GraphEncoder
+    from metalcx.encoders import Encoder
     from metalcx.graphs import ArchGraph
 
 #: Numbers into which names and values of hyperparameters are hashed, relative and absolute values apart.
@@ -62,7 +62,7 @@ class Architectures:
         encoder: From graphs to vectors; None if architectures are not read.
     """
 
-    def __init__(self, encoder: GraphEncoder | None) -> None:
+    def __init__(self, encoder: Encoder | None) -> None:
         self.encoder = encoder
         self._known: dict[str, FloatArray | None] = {}
 
@@ -94,6 +94,18 @@ class Architectures:
         graphs = {text: graph for text in texts if (graph := graph_of(text)) is not None}
         vectors: Iterable[FloatArray] = self.encoder.encode(list(graphs.values())).astype(np.float64) if graphs else ()
         self._known |= dict.fromkeys(texts) | dict(zip(graphs, vectors, strict=True))
+
+
+def counting(arch: Iterable[Any] | None) -> Architectures:
+    """Architectures as counts of the operations that some of them have: what needs no encoder."""
+    from metalcx.encoders import CountTable
+
+    graphs = [
+        graph_of(str(text))
+        for text in sorted({str(text) for text in (() if arch is None else arch) if text is not None})
+    ]
+    known = [graph for graph in graphs if graph is not None]
+    return Architectures(CountTable.of(known) if known else None)
 
 
 def graph_of(text: str) -> ArchGraph | None:
