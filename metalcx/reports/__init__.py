@@ -1,5 +1,6 @@
 """Pictures of curves and forecasts. Judges nothing."""
 
+from metalcx.reports._calibration import plot_calibration as plot_calibration
 from metalcx.reports._fan import plot_fan as plot_fan
 
-__all__ = ["plot_fan"]
+__all__ = ["plot_calibration", "plot_fan"]

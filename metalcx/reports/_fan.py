@@ -10,6 +10,7 @@ from metalcx.curves import Curves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import DataError, name_some
 from metalcx.protocol import Forecast
+from metalcx.reports._axes import axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,11 +44,7 @@ def plot_fan(
     Raises:
         DataError: If the run is not in the forecast or in the curves.
     """
-    if ax is None:
-        from matplotlib.figure import Figure
-
-        # Not pyplot: it would keep every figure alive, and choose a window system.
-        ax = Figure(figsize=(6.0, 4.0), layout="constrained").subplots()
+    ax = axes(ax)
     i = _position(forecast.ids, run, "forecast")
     one = forecast.take([i])
     order = np.argsort(one.t[0])
