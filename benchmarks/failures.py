@@ -1,10 +1,10 @@
 """Where a forecaster of a transfer study fails worst, with the reason, and how well its quantiles are calibrated.
 
-    python benchmarks/failures.py PATH/TO/CORPORA --out .work/ode5 --folds 5 --forecaster graph-ode --to benchmarks/results/ode
+    python benchmarks/failures.py PATH/TO/CORPORA --out .work/ode --folds 5 --to benchmarks/results/ode
 
 `--out` is the folder of `metalcx bench transfer`, whose trained models are read. Of each target task the first draw is
-forecast again, at K = 5 and 20. Writes `calibration.csv` and `calibration.png` (beside metalcx and med5), `failures.md`,
-and a picture of each of the worst tasks: the queries missed by most, with what was seen and how they went on.
+forecast again, at K = 5 and 20. Writes `calibration.csv` and `.png` (beside metalcx and med5), `failures.md`, and a
+picture of each of the worst tasks: the queries missed by most, with what was seen and how they went on.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def write_calibration(shares: pd.DataFrame, to: Path) -> None:
     shares.to_csv(to / "calibration.csv", index=False, float_format="%.4f")
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     for ax, k in zip(figure.subplots(1, len(SIZES)), SIZES, strict=True):
-        own = shares[shares.K == k].set_index("forecaster").drop(columns="K")
+        own = shares[shares["K"] == k].set_index("forecaster").drop(columns="K")
         plot_calibration({str(name): row.to_numpy() for name, row in own.iterrows()}, ax=ax)
         ax.set_title(f"K = {k}")
     figure.savefig(to / "calibration.png", dpi=80)
@@ -155,15 +155,8 @@ def main() -> None:
     lines = [
         f"# Where {given.forecaster} fails worst",
         "",
-        f"Made by `python benchmarks/failures.py` (first draw of each",
-        "",
-    ]
-    lines = [
-        f"# Where {given.forecaster} fails worst",
-        "",
-        "Made by `python benchmarks/failures.py`: the first draw of each task, its worst K and cut, in order of the error",
-        "over med5's. Errors are in the task's unit of error; the reasons are read off the tenth of the queries that was",
-        "missed by most.",
+        "Made by `python benchmarks/failures.py`: the first draw of each task, its worst K and cut, in order of error over",
+        "med5's. Errors are in the task's unit of error; reasons are read off the tenth of queries missed by most.",
         "",
     ]
     for (name, k, cut), found in worst[:WORST]:

@@ -42,8 +42,8 @@ def plot_calibration(shares: Mapping[str, npt.ArrayLike], *, ax: Axes | None = N
         observed = np.asarray(given, dtype=np.float64)
         if observed.shape != LEVELS.shape:
             raise DataError(f"{name}: {observed.shape} shares for {len(LEVELS)} levels; give one for each")
-        style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        ax.plot(LEVELS, observed, label=name, linewidth=1.2, markersize=3, **style)
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        ax.plot(LEVELS, observed, color=colour, marker=marker, label=name, linewidth=1.2, markersize=3)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="level of the quantile", ylabel="share of truths at or below it")
     ax.set_aspect("equal")
     ax.legend(loc="upper left", frameon=False)
