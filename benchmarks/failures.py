@@ -155,8 +155,8 @@ def main() -> None:
     lines = [
         f"# Where {given.forecaster} fails worst",
         "",
-        "Made by `python benchmarks/failures.py`: the first draw of each task, its worst K and cut, in order of error over",
-        "med5's. Errors are in the task's unit of error; reasons are read off the tenth of queries missed by most.",
+        "Made by `python benchmarks/failures.py`: the first draw of each task, its worst K and cut, by the error",
+        "over that of med5. Errors are in the unit of the task; reasons are read off the tenth of queries missed by most.",
         "",
     ]
     for (name, k, cut), found in worst[:WORST]:
