@@ -156,7 +156,7 @@ def main() -> None:
         f"# Where {given.forecaster} fails worst",
         "",
         "Made by `python benchmarks/failures.py`: the first draw of each task, its worst K and cut, by the error",
-        "over that of med5. Errors are in the unit of the task; reasons are read off the tenth of queries missed by most.",
+        "over that of med5. Errors are in the unit of the task; reasons are those of the tenth missed by most.",
         "",
     ]
     for (name, k, cut), found in worst[:WORST]:
