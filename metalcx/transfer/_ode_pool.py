@@ -101,7 +101,9 @@ def build_ode_pool(
     lots = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
     make = partial(_shard, tasks, config, embeddings, rows)
     beside = [curves.y.tobytes() for task in tasks for curves in companions_of(task.curves)]
-    about = fingerprint(tasks, config, b"".join([embeddings.tobytes(), *(own.tobytes() for own in rows), *beside]))
+    names = repr([f.name for f in fields(RunInputs)]).encode()
+    known = [names, embeddings.tobytes(), *(own.tobytes() for own in rows), *beside]
+    about = fingerprint(tasks, config, b"".join(known))
     shards = pieces(folder / f"ode-{about}", lots, make, workers, progress, "drawing episodes")
     return _gather(shards, jobs, embeddings)
 

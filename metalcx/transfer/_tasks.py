@@ -70,8 +70,9 @@ def prepared(tasks: Iterable[Task], min_runs: int = 1) -> list[PreparedTask]:
 
 
 def _with_graphs(task: Task) -> Curves:
-    """The curves of a task, their architectures as graphs where the corpus has some, else by name."""
-    curves, known = task.curves(), task.corpus.architectures.dropna(subset=["graph"])
+    """The curves of a task with further metrics, architectures as graphs where the corpus has some, else by name."""
+    beside = [m.name for m in task.corpus.metrics if m.name.startswith(BESIDE)]
+    curves, known = task.curves(beside), task.corpus.architectures.dropna(subset=["graph"])
     if curves.arch is None or not len(known):
         return curves
     graphs = dict(zip(known["arch"], known["graph"], strict=True))
@@ -104,8 +105,10 @@ def _oriented(curves: Curves) -> Curves:
     y = np.where(np.isinf(curves.y), -np.inf, y)
     length = np.bincount(curves.owner[measured], minlength=len(curves))
     runs = np.flatnonzero(length)
-    beside = [m for m in curves.metrics if m != curves.metric and m.name.startswith(BESIDE)]
+    beside = [m for m in curves.metrics if m.name != curves.metric.name and m.name.startswith(BESIDE)]
     further = {m.name: m.sign * curves.values[m.name][measured] for m in beside}
+    # Of a corpus's metrics, a task has its own.
+    further = {name: values for name, values in further.items() if np.isfinite(values).mean() > 0.5}
     whole = Curves(
         metric=SCORE,
         ids=curves.ids,
