@@ -1,0 +1,164 @@
+"""What a search did: points spent, decisions with reasons, and what it found when."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from metalcx.curves import Curves, Metric
+from metalcx.decide._decision import Decision
+from metalcx.decide._trials import IntArray, Trials, oriented_last
+
+
+class Step(NamedTuple):
+    """One stretch of training, in the order in which they ended.
+
+    Attributes:
+        clock: When it ended: in points, trained one after another or side by side by several workers.
+        spent: Points spent until then, by all runs.
+        run: Id of the run.
+        t: Time up to which it was trained.
+        finished: Whether the run ended there.
+        best: Best final value of the runs completed until then; NaN while there is none.
+    """
+
+    clock: float
+    spent: int
+    run: Any
+    t: float
+    finished: bool
+    best: float
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """What a search did.
+
+    Attributes:
+        metric: What was measured.
+        spent: Points spent by all runs.
+        clock: When the last of them ended, in points; less than `spent` if several workers trained.
+        started: Ids of the runs that were started, in that order.
+        kept: Ids of the runs that were trained to their end and did not diverge, in the order of ending.
+        best: Id of the best of those; where there is none, of the run with the best last value; None if all diverged.
+        value: Its last value; NaN if there is none.
+        decisions: Who went on and who did not, and why.
+        timeline: Every stretch of training.
+    """
+
+    metric: Metric
+    spent: int
+    clock: float
+    started: tuple[Any, ...]
+    kept: tuple[Any, ...]
+    best: Any
+    value: float
+    decisions: tuple[Decision, ...] = field(repr=False)
+    timeline: tuple[Step, ...] = field(repr=False)
+
+
+class Ledger:
+    """Trains for a search, and keeps what `SearchRecord` tells.
+
+    Args:
+        trials: What is trained.
+    """
+
+    def __init__(self, trials: Trials) -> None:
+        self.trials = trials
+        self._started: dict[int, None] = {}
+        self._finished: dict[int, float] = {}
+        self._steps: list[Step] = []
+        self._decisions: list[Decision] = []
+        self._spent = 0
+        self._best = -np.inf
+
+    def train(self, rows: IntArray, t: float) -> None:
+        """Train runs to `t`, one after another."""
+        self.note(rows, self.trials.advance(rows, t))
+
+    def note(self, rows: IntArray, points: IntArray, clock: float | None = None) -> None:
+        """Runs have taken so many points, at a `clock` that is the points spent unless given."""
+        seen = self.trials.seen(rows)
+        over, last, t = seen.status != "running", oriented_last(seen), seen.t_last
+        for i, row in enumerate(map(int, rows)):
+            self._started.setdefault(row)
+            if over[i] and row not in self._finished:
+                self._finished[row] = float(last[i])
+                self._best = max(self._best, float(last[i]))
+            self._spent += int(points[i])
+            best = self.trials.metric.sign * self._best if np.isfinite(self._best) else math.nan
+            now = float(self._spent) if clock is None else clock
+            self._steps.append(Step(now, self._spent, seen.ids[i], float(t[i]), bool(over[i]), best))
+
+    @property
+    def n_finished(self) -> int:
+        """How many runs have ended."""
+        return len(self._finished)
+
+    def finished(self) -> Curves:
+        """The runs that have ended, in the order of ending."""
+        return self.trials.seen(np.array(list(self._finished), dtype=np.int64))
+
+    def decide(
+        self,
+        row: int,
+        stop: bool,
+        reason: str,
+        probability: float = math.nan,
+        threshold: float = math.nan,
+        incumbent: float = math.nan,
+        horizon: float | None = None,
+    ) -> None:
+        """Write down whether a run is stopped where it stands; `horizon` is that of the trials unless given."""
+        run = self.trials.seen([row])
+        self._decisions.append(
+            Decision(
+                run=run.ids[0],
+                t=float(run.t_last[0]),
+                stop=stop,
+                reason=reason,
+                probability=probability,
+                threshold=threshold,
+                incumbent=incumbent,
+                horizon=self.trials.horizon if horizon is None else horizon,
+                metric=self.trials.metric.name,
+            )
+        )
+
+    def record(self) -> SearchRecord:
+        """All that was kept."""
+        seen = self.trials.seen(np.array(list(self._started), dtype=np.int64))
+        kept = [row for row, value in self._finished.items() if np.isfinite(value)]
+        among = self.trials.seen(np.array(kept, dtype=np.int64)) if kept else seen
+        best, value = best_of(among)
+        return SearchRecord(
+            metric=self.trials.metric,
+            spent=self._spent,
+            clock=self._steps[-1].clock if self._steps else 0.0,
+            started=tuple(seen.ids),
+            kept=tuple(self.trials.seen(np.array(kept, dtype=np.int64)).ids),
+            best=best,
+            value=value,
+            decisions=tuple(self._decisions),
+            timeline=tuple(self._steps),
+        )
+
+
+def best_of(curves: Curves) -> tuple[Any, float]:
+    """Id and last value of the run with the best last value, the first of equals; (None, NaN) if all diverged."""
+    last = oriented_last(curves)
+    if not np.isfinite(last).any():
+        return None, math.nan
+    i = int(np.argmax(last))
+    return curves.ids[i], float(curves.final[i])
+
+
+def top(scores: npt.NDArray[np.float64], k: int) -> IntArray:
+    """Positions of the `k` best scores, best first, the earlier of equals first; none that cannot go on."""
+    order = np.argsort(-scores, kind="stable")[: max(k, 0)]
+    return np.asarray(order[scores[order] > -np.inf], dtype=np.int64)
