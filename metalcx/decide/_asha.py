@@ -108,7 +108,7 @@ class _Ladder:
         if stale or known < len(rung.rows):
             new = np.array(rung.rows[0 if stale else known :], dtype=np.int64)
             runs = self.ledger.trials.seen(new).truncate(rung.t)
-            scores = self.score(runs, self.ledger.finished(), self.ledger.trials.horizon)
+            scores = self.ledger.scores(self.score, runs)
             rung.scores = scores if stale else np.concatenate([rung.scores, scores])
             rung.learned = finished
         return rung.scores
@@ -117,15 +117,16 @@ class _Ladder:
         rung = self.rungs[k]
         rung.promoted.add(row)
         told = f"among the best {count} of {len(rung.rows)} at {rung.t:g} by {self.score.name}"
-        self.ledger.decide(row, False, f"goes on to {self.rungs[k + 1].t:g}: {told}")
+        run = self.ledger.trials.seen([row])
+        self.ledger.decide(run.ids[0], run.t_last[0], False, f"goes on to {self.rungs[k + 1].t:g}: {told}")
 
     def tell(self) -> None:
         """Write down who was never promoted."""
         for rung in self.rungs[:-1]:
-            for row in rung.rows:
-                if row not in rung.promoted:
-                    told = f"never among the best one in {self.eta:g} of {len(rung.rows)} at {rung.t:g}"
-                    self.ledger.decide(row, True, f"stopped: {told} by {self.score.name}")
+            left = self.ledger.trials.seen([row for row in rung.rows if row not in rung.promoted])
+            told = f"never among the best one in {self.eta:g} of {len(rung.rows)} at {rung.t:g} by {self.score.name}"
+            for run, t in zip(left.ids, left.t_last, strict=True):
+                self.ledger.decide(run, t, True, f"stopped: {told}")
 
 
 def _work(ladder: _Ladder, rows: IntArray, workers: int) -> None:

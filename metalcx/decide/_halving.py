@@ -205,12 +205,13 @@ def promote(ledger: Ledger, rows: IntArray, rung: Rung, score: Score) -> IntArra
     if not len(rows):
         return rows
     seen = ledger.trials.seen(rows)
-    scores = score(seen, ledger.finished(), ledger.trials.horizon)
+    scores = ledger.scores(score, seen)
     on = np.zeros(len(rows), dtype=bool)
     on[top(scores, rung.promoted)] = True
     place = np.argsort(np.argsort(-scores, kind="stable"), kind="stable") + 1
-    for i, row in enumerate(rows):
+    for i in range(len(rows)):
         told = f"number {place[i]} of {len(rows)} at {rung.t:g} by {score.name}, of whom {int(on.sum())} go on"
         stopped = "diverged" if seen.status[i] == "diverged" else told
-        ledger.decide(int(row), not on[i], f"goes on: {told}" if on[i] else f"stopped: {stopped}")
+        reason = f"goes on: {told}" if on[i] else f"stopped: {stopped}"
+        ledger.decide(seen.ids[i], seen.t_last[i], not on[i], reason)
     return rows[on]

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from metalcx.curves import Curves, Metric
 from metalcx.decide._decision import Decision
+from metalcx.decide._score import Score
 from metalcx.decide._trials import IntArray, Trials, oriented_last
+from metalcx.protocol import FloatArray
 
 
 class Step(NamedTuple):
@@ -100,13 +101,15 @@ class Ledger:
         """How many runs have ended."""
         return len(self._finished)
 
-    def finished(self) -> Curves:
-        """The runs that have ended, in the order of ending."""
-        return self.trials.seen(np.array(list(self._finished), dtype=np.int64))
+    def scores(self, score: Score, runs: Curves) -> FloatArray:
+        """What `score` says of runs, knowing those that have ended."""
+        ended = list(self._finished) if score.learns else []
+        return score(runs, self.trials.seen(np.array(ended, dtype=np.int64)), self.trials.horizon)
 
     def decide(
         self,
-        row: int,
+        run: Any,
+        t: float,
         stop: bool,
         reason: str,
         probability: float = math.nan,
@@ -114,21 +117,10 @@ class Ledger:
         incumbent: float = math.nan,
         horizon: float | None = None,
     ) -> None:
-        """Write down whether a run is stopped where it stands; `horizon` is that of the trials unless given."""
-        run = self.trials.seen([row])
-        self._decisions.append(
-            Decision(
-                run=run.ids[0],
-                t=float(run.t_last[0]),
-                stop=stop,
-                reason=reason,
-                probability=probability,
-                threshold=threshold,
-                incumbent=incumbent,
-                horizon=self.trials.horizon if horizon is None else horizon,
-                metric=self.trials.metric.name,
-            )
-        )
+        """Write down whether a run is stopped at `t`; `horizon` is that of the trials unless given."""
+        at = self.trials.horizon if horizon is None else horizon
+        name = self.trials.metric.name
+        self._decisions.append(Decision(run, float(t), stop, reason, probability, threshold, incumbent, at, name))
 
     def record(self) -> SearchRecord:
         """All that was kept."""
@@ -158,7 +150,7 @@ def best_of(curves: Curves) -> tuple[Any, float]:
     return curves.ids[i], float(curves.final[i])
 
 
-def top(scores: npt.NDArray[np.float64], k: int) -> IntArray:
+def top(scores: FloatArray, k: int) -> IntArray:
     """Positions of the `k` best scores, best first, the earlier of equals first; none that cannot go on."""
     order = np.argsort(-scores, kind="stable")[: max(k, 0)]
     return np.asarray(order[scores[order] > -np.inf], dtype=np.int64)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import flat, noisy, table
-from strategies import LOSS, SCORE
+from strategies import LOSS
 
 from metalcx.decide import ForecastScore, Recorded, SearchRecord, brackets, hyperband, successive_halving
 from metalcx.errors import DataError
