@@ -5,6 +5,7 @@ Everything here holds anything that keeps `metalcx.protocol.Forecaster` and know
 
 from metalcx.decide._asha import asha
 from metalcx.decide._decision import Decision, DecisionLog
+from metalcx.decide._fast_hyperband import f_hyperband
 from metalcx.decide._halving import Bracket, brackets, hyperband, successive_halving
 from metalcx.decide._policy import StopPolicy
 from metalcx.decide._rank import Ranking, rank
@@ -27,6 +28,7 @@ __all__ = [
     "Trials",
     "asha",
     "brackets",
+    "f_hyperband",
     "hyperband",
     "rank",
     "successive_halving",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from metalcx.decide._halving import thinnings
+from metalcx.decide._halving import thinnings, whole
 from metalcx.decide._record import Ledger, SearchRecord, top
 from metalcx.decide._score import LastValue, Score
 from metalcx.decide._trials import IntArray, Trials, as_order
@@ -92,7 +92,7 @@ class _Ladder:
         """A run and its rung, from the highest rung on which somebody may go on."""
         for k in range(len(self.rungs) - 2, -1, -1):
             rung = self.rungs[k]
-            count = int(np.floor(len(rung.rows) / self.eta + 1e-9))
+            count = whole(len(rung.rows) / self.eta)
             for i in top(self._scores(rung), count) if count else ():
                 row = rung.rows[int(i)]
                 if row not in rung.promoted:

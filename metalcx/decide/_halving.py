@@ -35,7 +35,7 @@ class Bracket:
     @property
     def rungs(self) -> tuple[tuple[int, float], ...]:
         """(runs, units of resource) of each rung: n_i = floor(n eta^-i), r_i = R eta^(i-s)."""
-        return tuple((_floor(self.n / self.eta**i), self.R / self.eta ** (self.s - i)) for i in range(self.s + 1))
+        return tuple((whole(self.n / self.eta**i), self.R / self.eta ** (self.s - i)) for i in range(self.s + 1))
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Rung:
     Attributes:
         start: Units of resource that the runs have already.
         stop: Units that they shall get.
-        promoted: How many of them go on from there.
+        promoted: How many of them go on from there; on the last rung, how many would.
         unit: Time of one unit.
     """
 
@@ -87,10 +87,10 @@ def thinnings(R: float, r: float, eta: float) -> int:
         raise ValueError(f"eta is above 1; got {eta}")
     if not 0 < r <= R:
         raise ValueError(f"a run gets at least r > 0 and at most R >= r units of resource; got r={r}, R={R}")
-    return _floor(np.log(R / r) / np.log(eta))
+    return whole(np.log(R / r) / np.log(eta))
 
 
-def _floor(x: float) -> int:
+def whole(x: float) -> int:
     """The whole part, where 2.9999999999 is 3: a power or a share that was rounded."""
     return int(np.floor(x + 1e-9))
 
@@ -187,8 +187,7 @@ def halve(ledger: Ledger, rows: IntArray, bracket: Bracket, score: Score, train:
     for i, (_, resource) in enumerate(bracket.rungs):
         if not len(rows):
             return
-        promoted = max(1, _floor(start / bracket.eta ** (i + 1)))
-        rung = Rung(below, resource, promoted if i < bracket.s else 0, unit)
+        rung = Rung(below, resource, max(1, whole(start / bracket.eta ** (i + 1))), unit)
         rows, below = train(ledger, rows, rung), resource
         if i < bracket.s:
             rows = promote(ledger, rows, rung, score)

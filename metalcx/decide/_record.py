@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -61,6 +62,11 @@ class SearchRecord:
     decisions: tuple[Decision, ...] = field(repr=False)
     timeline: tuple[Step, ...] = field(repr=False)
 
+    def spent_until(self, runs: Iterable[Any]) -> float:
+        """Points spent until the first of `runs` had been trained to its end; infinite if none was."""
+        wanted = set(runs)
+        return next((float(s.spent) for s in self.timeline if s.finished and s.run in wanted), math.inf)
+
 
 class Ledger:
     """Trains for a search, and keeps what `SearchRecord` tells.
@@ -78,12 +84,12 @@ class Ledger:
         self._spent = 0
         self._best = -np.inf
 
-    def train(self, rows: IntArray, t: float) -> None:
-        """Train runs to `t`, one after another."""
-        self.note(rows, self.trials.advance(rows, t))
+    def train(self, rows: IntArray, t: float) -> Curves:
+        """Train runs to `t`, one after another; what is then seen of them."""
+        return self.note(rows, self.trials.advance(rows, t))
 
-    def note(self, rows: IntArray, points: IntArray, clock: float | None = None) -> None:
-        """Runs have taken so many points, at a `clock` that is the points spent unless given."""
+    def note(self, rows: IntArray, points: IntArray, clock: float | None = None) -> Curves:
+        """Runs have taken so many points, at a `clock` that is the points spent unless given; what is seen of them."""
         seen = self.trials.seen(rows)
         over, last, t = seen.status != "running", oriented_last(seen), seen.t_last
         for i, row in enumerate(map(int, rows)):
@@ -95,6 +101,7 @@ class Ledger:
             best = self.trials.metric.sign * self._best if np.isfinite(self._best) else math.nan
             now = float(self._spent) if clock is None else clock
             self._steps.append(Step(now, self._spent, seen.ids[i], float(t[i]), bool(over[i]), best))
+        return seen
 
     @property
     def n_finished(self) -> int:

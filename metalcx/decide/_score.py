@@ -104,7 +104,7 @@ class ForecastScore:
 
     def _model(self, finished: Curves) -> Forecaster:
         """The model adapted to the first finished runs: as many as it was last time to adapt."""
-        support = finished.take(np.arange(self._count(len(finished))))
+        support = finished.take(np.arange(grown(len(finished), self.startup, self.growth)))
         about = fingerprint(support)
         if about not in self._adapted:
             # One alone is kept: the finished runs only grow.
@@ -112,9 +112,13 @@ class ForecastScore:
             self._adapted[about] = self.model.adapt(support, seed=self.seed)
         return self._adapted[about]
 
-    def _count(self, finished: int) -> int:
-        """How many finished runs the model knows; follows from their number alone, not from when it was asked."""
-        count = following = self.startup
-        while following <= finished:
-            count, following = following, max(following + 1, math.ceil(following * (1 + self.growth)))
-        return count
+
+def grown(finished: int, startup: int, growth: float) -> int:
+    """Of how many finished runs a model knows that was adapted to `startup` and again after each growth by a share.
+
+    Follows from the number of finished runs alone, not from when it was asked.
+    """
+    count = following = startup
+    while following <= finished:
+        count, following = following, max(following + 1, math.ceil(following * (1 + growth)))
+    return count

@@ -8,6 +8,7 @@ from strategies import LOSS
 from metalcx.curves import Curves
 from metalcx.decide import ForecastScore, LastValue
 from metalcx.decide._rank import rank
+from metalcx.decide._score import grown
 from metalcx.forecasters import Baseline
 
 
@@ -55,8 +56,8 @@ def test_a_mirrored_metric_scores_alike() -> None:
 
 def test_the_model_is_adapted_again_once_enough_have_finished() -> None:
     score = ForecastScore(Baseline("shift"), startup=5, growth=0.2)
-    assert [score._count(n) for n in range(5, 12)] == [5, 6, 6, 8, 8, 10, 10]
-    assert [ForecastScore(Baseline(), growth=0)._count(n) for n in (5, 6, 99)] == [5, 6, 99]
+    assert [grown(n, startup=5, growth=0.2) for n in range(5, 12)] == [5, 6, 6, 8, 8, 10, 10]
+    assert [grown(n, startup=5, growth=0) for n in (5, 6, 99)] == [5, 6, 99]
     curves = noisy(20, 9)
     runs = part(curves.take(range(12, 20)), 3)
     fresh = ForecastScore(Baseline("shift"))(runs, curves.take(range(11)), 9)
