@@ -8,15 +8,19 @@ from metalcx.decide._decision import Decision, DecisionLog
 from metalcx.decide._fast_hyperband import f_hyperband
 from metalcx.decide._halving import Bracket, brackets, hyperband, successive_halving
 from metalcx.decide._policy import StopPolicy
+from metalcx.decide._q_search import EPSILON_SCHEDULE, q_search, stretched
+from metalcx.decide._random_search import EarlyStop, random_search
 from metalcx.decide._rank import Ranking, rank
 from metalcx.decide._record import SearchRecord, Step
 from metalcx.decide._score import ForecastScore, LastValue, Score
 from metalcx.decide._trials import Recorded, Trials
 
 __all__ = [
+    "EPSILON_SCHEDULE",
     "Bracket",
     "Decision",
     "DecisionLog",
+    "EarlyStop",
     "ForecastScore",
     "LastValue",
     "Ranking",
@@ -30,6 +34,9 @@ __all__ = [
     "brackets",
     "f_hyperband",
     "hyperband",
+    "q_search",
+    "random_search",
     "rank",
+    "stretched",
     "successive_halving",
 ]

@@ -98,9 +98,8 @@ class Ledger:
                 self._finished[row] = float(last[i])
                 self._best = max(self._best, float(last[i]))
             self._spent += int(points[i])
-            best = self.trials.metric.sign * self._best if np.isfinite(self._best) else math.nan
             now = float(self._spent) if clock is None else clock
-            self._steps.append(Step(now, self._spent, seen.ids[i], float(t[i]), bool(over[i]), best))
+            self._steps.append(Step(now, self._spent, seen.ids[i], float(t[i]), bool(over[i]), self.best))
         return seen
 
     @property
@@ -108,10 +107,18 @@ class Ledger:
         """How many runs have ended."""
         return len(self._finished)
 
+    @property
+    def best(self) -> float:
+        """Best final value so far, in the metric's unit; NaN while no run has been completed."""
+        return self.trials.metric.sign * self._best if np.isfinite(self._best) else math.nan
+
+    def finished(self) -> Curves:
+        """The runs that have ended, in the order of ending."""
+        return self.trials.seen(np.array(list(self._finished), dtype=np.int64))
+
     def scores(self, score: Score, runs: Curves) -> FloatArray:
         """What `score` says of runs, knowing those that have ended."""
-        ended = list(self._finished) if score.learns else []
-        return score(runs, self.trials.seen(np.array(ended, dtype=np.int64)), self.trials.horizon)
+        return score(runs, self.finished() if score.learns else runs.take([]), self.trials.horizon)
 
     def decide(
         self,

@@ -72,9 +72,10 @@ def train_watched(ledger: Ledger, row: int, times: FloatArray, watch: Watch | No
     rows = np.array([row])
     for t in times[:-1] if watch is not None else ():
         run = ledger.train(rows, float(t))
-        if run.status[0] != "running" or not np.isfinite(run.y).any():
-            continue
-        expected = watch.stops(ledger, run) if watch is not None else None
+        if run.status[0] != "running":
+            return Outcome(True, float(oriented_last(run)[0]))
+        measured = bool(np.isfinite(run.y).any())
+        expected = watch.stops(ledger, run) if watch is not None and measured else None
         if expected is not None:
             return Outcome(False, expected)
     return Outcome(True, float(oriented_last(ledger.train(rows, float(times[-1])))[0]))
