@@ -186,8 +186,8 @@ class _Values:
 
     def update(self, path: list[int], reward: float) -> None:
         """Move Q along a path, from its end to its start."""
-        target = reward
-        for before, after in zip(path[-2::-1], path[:0:-1], strict=True):
+        target, after = reward, path[-1]
+        for before in path[-2::-1]:
             actions = self.values[before]
             actions[after] += self.rate * (target - actions[after])
-            target = self.discount * max(actions.values())
+            target, after = self.discount * max(actions.values()), before

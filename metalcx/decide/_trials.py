@@ -69,7 +69,7 @@ class Recorded:
         place = np.arange(len(self._curves.t)) - self._curves.offsets[self._curves.owner]
         self._t = np.full((len(curves), int(self._curves.length.max())), np.inf)
         self._t[self._curves.owner, place] = self._curves.t
-        self._until = np.full(len(curves), -np.inf)
+        self._started = np.zeros(len(curves), dtype=bool)
         self._taken = np.zeros(len(curves), dtype=np.int64)
 
     @property
@@ -99,9 +99,9 @@ class Recorded:
     def advance(self, rows: npt.ArrayLike, t: float) -> IntArray:
         """Train the runs at `rows` to time `t`, and give the points that each of them took; see `Trials.advance`."""
         index = np.asarray(rows, dtype=np.int64)
-        self._until[index] = np.maximum(self._until[index], t)
-        reached = (self._t[index] <= self._until[index, None]).sum(1)
-        taken = np.maximum(reached, np.minimum(self._curves.length[index], 1))
+        reached = (self._t[index] <= t).sum(1)
+        taken = np.maximum(np.maximum(reached, np.minimum(self._curves.length[index], 1)), self._taken[index])
+        self._started[index] = True
         more = taken - self._taken[index]
         self._taken[index] = taken
         return np.asarray(more, dtype=np.int64)
@@ -113,10 +113,23 @@ class Recorded:
             DataError: If one of them was not started.
         """
         index = np.asarray(rows, dtype=np.int64)
-        waiting = np.isneginf(self._until[index])
+        waiting = ~self._started[index]
         if waiting.any():
             raise DataError(f"runs {name_some(self._curves.ids[index[waiting]])} were not started; advance them first")
-        return self._curves.take(index).truncate(self._until[index])
+        whole, length = self._curves, self._taken[index]
+        offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
+        points = np.arange(offsets[-1]) + np.repeat(whole.offsets[index] - offsets[:-1], length)
+        return replace(
+            whole,
+            ids=whole.ids[index],
+            offsets=offsets,
+            t=whole.t[points],
+            values={name: column[points] for name, column in whole.values.items()},
+            status=np.where(length < whole.length[index], "running", whole.status[index]).astype(object),
+            config=None if whole.config is None else whole.config.iloc[index].reset_index(drop=True),
+            arch=None if whole.arch is None else whole.arch[index],
+            group=None if whole.group is None else whole.group[index],
+        )
 
 
 def as_order(trials: Trials, order: npt.ArrayLike | None, seed: int | None) -> IntArray:
