@@ -46,8 +46,10 @@ from metalcx.protocol import Forecaster
 
 #: Runs of a pool, drawn once; runs of the same task, outside the pool, that f-Hyperband may know from earlier.
 POOL, EARLIER = 600, 100
-#: A pool has at least so many runs of at least so many points, and a run is looked at so often at most.
-FEWEST, SHORTEST, MOST_UNITS = 250, 20, 51
+#: A pool has so many runs of at least so many points; longer curves would take the SRM the time of all others.
+FEWEST, SHORTEST, LONGEST = 250, 20, 150
+#: Tasks of a corpus at most, the first; units of resource at most.
+MOST_TASKS, MOST_UNITS = 5, 27
 ETA, WORKERS = 3, 8
 #: f-Hyperband in the paper; the stop rule in its MetaQNN experiment.
 DELTA, DELTA_LAYERS = 0.95, 0.99
@@ -84,13 +86,14 @@ class Setting:
 
 def settings(folders: list[Path]) -> Iterator[Setting]:
     for folder in folders:
-        corpus = Corpus.open(folder)
+        corpus, found = Corpus.open(folder), 0
         for task in corpus:
             curves = task.curves()
             long = (curves.length >= SHORTEST) | (curves.status == "diverged")
             curves = curves.take(np.unique(first_of_identical(curves)[long]))
-            if len(curves) < FEWEST:
+            if found == MOST_TASKS or len(curves) < FEWEST or curves.length.max() > LONGEST:
                 continue
+            found += 1
             drawn = np.random.default_rng(0).permutation(len(curves))
             rest = drawn[POOL : POOL + EARLIER]
             earlier = curves.take(rest) if len(rest) == EARLIER else None
@@ -107,7 +110,7 @@ def halving(of: Setting) -> dict[str, Callable[[int], SearchRecord]]:
         return Pooled(make(), everything)
 
     def score(make: Callable[[], Forecaster]) -> ForecastScore:
-        return ForecastScore(pooled(make), growth=0.5)
+        return ForecastScore(pooled(make), growth=1)
 
     def fast(make: Callable[[], Forecaster], earlier: Curves | None = None) -> Callable[[int], SearchRecord]:
         known = None if earlier is None else bare(earlier)

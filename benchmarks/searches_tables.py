@@ -27,10 +27,11 @@ to 6x in simulated settings.
 HALVING = """
 ## Hyperband, f-Hyperband and ASHA
 
-Pools of up to 600 runs (at least 250 of at least 20 points, R at most 51 units), each run started once; eta 3, Delta
-.95, models of f-Hyperband made once of 100 runs, ASHA with 8 workers. Speed-up: points of training all runs to the end
-over points spent, geometric mean over tasks. Regret: of the run that was kept, over q95 - q05 of finals, mean over
-tasks. Found: share of tasks in which the best run was trained to its end. Mean over seeds and its 95 % t interval.
+The first five tasks of each corpus with at least 250 runs of 20 to 150 points; pools of up to 600 runs, each started
+once; eta 3, R at most 27 units, Delta .95, models of f-Hyperband made once of 100 runs, ASHA with 8 workers. Speed-up:
+points of training all runs to the end over points spent, geometric mean over tasks. Regret: of the run that was kept,
+over q95 - q05 of finals, mean over tasks. Found: share of tasks in which the best run was trained to its end. Mean over
+seeds and its 95 % t interval.
 """
 
 BY_TASK = """

@@ -96,7 +96,7 @@ class _Ladder:
             for i in top(self._scores(rung), count) if count else ():
                 row = rung.rows[int(i)]
                 if row not in rung.promoted:
-                    self._promote(row, k, int(i), count)
+                    self._promote(row, k, count)
                     return row, k
         return None
 
@@ -113,20 +113,18 @@ class _Ladder:
             rung.learned = finished
         return rung.scores
 
-    def _promote(self, row: int, k: int, i: int, count: int) -> None:
+    def _promote(self, row: int, k: int, count: int) -> None:
         rung = self.rungs[k]
         rung.promoted.add(row)
         told = f"among the best {count} of {len(rung.rows)} at {rung.t:g} by {self.score.name}"
-        run = self.ledger.trials.seen([row])
-        self.ledger.decide(run.ids[0], run.t_last[0], False, f"goes on to {self.rungs[k + 1].t:g}: {told}")
+        self.ledger.judge(self.ledger.trials.seen([row]), True, f"goes on to {self.rungs[k + 1].t:g}: {told}")
 
     def tell(self) -> None:
         """Write down who was never promoted."""
         for rung in self.rungs[:-1]:
             left = self.ledger.trials.seen([row for row in rung.rows if row not in rung.promoted])
             told = f"never among the best one in {self.eta:g} of {len(rung.rows)} at {rung.t:g} by {self.score.name}"
-            for run, t in zip(left.ids, left.t_last, strict=True):
-                self.ledger.decide(run, t, True, f"stopped: {told}")
+            self.ledger.judge(left, False, f"stopped: {told}")
 
 
 def _work(ladder: _Ladder, rows: IntArray, workers: int) -> None:

@@ -208,9 +208,7 @@ def promote(ledger: Ledger, rows: IntArray, rung: Rung, score: Score) -> IntArra
     on = np.zeros(len(rows), dtype=bool)
     on[top(scores, rung.promoted)] = True
     place = np.argsort(np.argsort(-scores, kind="stable"), kind="stable") + 1
-    for i in range(len(rows)):
+    for i, going in enumerate(on):
         told = f"number {place[i]} of {len(rows)} at {rung.t:g} by {score.name}, of whom {int(on.sum())} go on"
-        stopped = "diverged" if seen.status[i] == "diverged" else told
-        reason = f"goes on: {told}" if on[i] else f"stopped: {stopped}"
-        ledger.decide(seen.ids[i], seen.t_last[i], not on[i], reason)
+        ledger.judge(seen, bool(going), f"goes on: {told}" if going else f"stopped: {told}", [i])
     return rows[on]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -119,6 +119,13 @@ class Ledger:
     def scores(self, score: Score, runs: Curves) -> FloatArray:
         """What `score` says of runs, knowing those that have ended."""
         return score(runs, self.finished() if score.learns else runs.take([]), self.trials.horizon)
+
+    def judge(self, seen: Curves, going: bool, reason: str, which: Sequence[int] | None = None) -> None:
+        """Write down of some runs of a rung (all by default) that they go on or are stopped; some have just ended."""
+        for i in range(len(seen)) if which is None else which:
+            running = seen.status[i] == "running"
+            told = reason if running else f"ended: {seen.status[i]}"
+            self.decide(seen.ids[i], seen.t_last[i], running and not going, told)
 
     def decide(
         self,

@@ -117,13 +117,14 @@ def test_diverged_runs_are_never_promoted_even_if_room_is_left() -> None:
     record = successive_halving(Recorded(table([[np.inf]] * 9)), R=9)
     assert (record.best, record.kept) == (None, ())
     assert np.isnan(record.value)
-    assert all(d.reason == "stopped: diverged" for d in record.decisions)
+    assert {(d.reason, d.stop) for d in record.decisions} == {("ended: diverged", False)}
 
 
 def test_runs_that_end_early_are_kept_and_cost_nothing_more() -> None:
     record = successive_halving(Recorded(table([[5]] + [[i / 10] * 9 for i in range(8)])), R=9)
     assert record.best == "r0"
     assert ends(record)["r0"] == 1
+    assert {d.reason for d in record.decisions if d.run == "r0"} == {"ended: completed"}
     assert record.spent == 9 + 2 * 2
 
 
