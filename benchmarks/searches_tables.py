@@ -38,6 +38,8 @@ BY_TASK = """
 ## f-Hyperband over Hyperband, by task
 
 Points of Hyperband over points of f-Hyperband, same order of runs; regret of either. Mean over seeds, 95 % t interval.
+One in three of each rung has to reach it, so that no more than 1.67x (R = 27) or 1.83x (R = 20) could be saved, if all
+others were stopped after their first unit.
 """
 
 LAYERS = """
