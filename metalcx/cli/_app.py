@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from metalcx import __version__
-from metalcx.cli import _adapt, _bench, _build, _corpus, _demo, _fetch, _forecast, _import, _models, _pretrain, _train
+from metalcx.cli import (
+    _adapt,
+    _bench,
+    _build,
+    _corpus,
+    _demo,
+    _fetch,
+    _forecast,
+    _import,
+    _models,
+    _pretrain,
+    _rank,
+    _replay,
+    _train,
+)
 from metalcx.cli._group import OneLineErrors
 
 # Plain help: rich would triple the time that `--help` takes.
@@ -96,6 +110,13 @@ _add(
     "forecast",
     _forecast.forecast,
     "metalcx forecast mine --curves runs.csv --metric val_loss:min:0 --at 50 --out forecast.csv",
+)
+_add(app, "rank", _rank.rank, "metalcx rank mine --curves runs.csv --metric val_loss:min:0 --at 50 --top 5")
+_add(
+    app,
+    "replay",
+    _replay.replay,
+    "metalcx replay metalcx-base --curves past.csv --metric val_loss:min:0 --threshold .05 --out replay",
 )
 _benches = _room("bench", "The protocols by which every forecaster is judged.")
 _add(_benches, "transfer", _bench.transfer, "metalcx bench transfer --data data --out results --forecaster med5")

@@ -1,5 +1,6 @@
 """Pictures of curves and forecasts. Judges nothing."""
 
 from metalcx.reports._fan import plot_fan as plot_fan
+from metalcx.reports._stops import plot_stops as plot_stops
 
-__all__ = ["plot_fan"]
+__all__ = ["plot_fan", "plot_stops"]
