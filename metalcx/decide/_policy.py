@@ -162,7 +162,7 @@ class StopPolicy:
         support = curves.finished()
         if not self.readapt or not len(support):
             return self.model
-        name, about = curves.metric.name, _fingerprint(support)
+        name, about = curves.metric.name, fingerprint(support)
         known = self._adapted.get(name)
         if known is None or known[0] != about:
             known = about, self.model.adapt(support)
@@ -238,7 +238,7 @@ def _numbered(rows: npt.NDArray[np.int64], back: int) -> npt.NDArray[np.object_]
     return ids
 
 
-def _fingerprint(curves: Curves) -> str:
+def fingerprint(curves: Curves) -> str:
     """Tells sets of finished runs apart."""
     digest = hashlib.sha256(repr([*map(str, curves.ids), *curves.status]).encode())
     for array in (curves.offsets, curves.t, curves.y):
