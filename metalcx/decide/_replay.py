@@ -122,7 +122,51 @@ class Replay:
         return max(e.clock for e in self.events)
 
     @property
-    def outcome(recording: Recording, kept: npt.ArrayLike, spent: int, found: float | None = None) -> Outcome:
+    def outcome(self) -> Outcome:
+        """What it saved and lost."""
+        return outcome(self.recording, self.kept, self.spent)
+
+    def time(self, event: Event) -> float:
+        """Time of the run's point at which something happened; NaN before the first."""
+        return float(self.recording.padded.t[event.run, event.points - 1]) if event.points else float("nan")
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """All events as JSON values: ``clock, run, what, points, t, score, incumbent``; what is not known is None."""
+        curves = self.recording.curves
+        return [
+            {
+                "clock": e.clock,
+                "run": plain(curves.ids[e.run]),
+                "what": e.what,
+                "points": e.points,
+                "t": plain(self.time(e)),
+                "score": plain(e.score),
+                "incumbent": plain(curves.metric.sign * e.incumbent),
+            }
+            for e in self.events
+        ]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was saved and what was lost.
+
+    Attributes:
+        spent: Points.
+        speed_up: Points that all runs cost over points spent.
+        regret: By how much the best of all beats the best that was kept, in units of `Recording.spread`.
+        keeps_best: Whether a run as good as the best of all was kept.
+        wrong: Runs of the true top `TOP` that were not kept, best first.
+    """
+
+    spent: int
+    speed_up: float
+    regret: float
+    keeps_best: bool
+    wrong: tuple[int, ...]
+
+
+def outcome(recording: Recording, kept: npt.ArrayLike, spent: int, found: float | None = None) -> Outcome:
     """What came of keeping these runs at this cost, however they were chosen.
 
     Args:
