@@ -13,9 +13,21 @@ from metalcx.decide._q_search import EPSILON_SCHEDULE, q_search, stretched
 from metalcx.decide._random_search import EarlyStop, random_search
 from metalcx.decide._rank import Ranking, rank
 from metalcx.decide._record import SearchRecord, Step
-from metalcx.decide._replay import Advice, Event, Outcome, Progress, Replay, StopRule, outcome, simulate, summary
+from metalcx.decide._replay import (
+    Advice,
+    Event,
+    Outcome,
+    Progress,
+    Replay,
+    StopRule,
+    orders_of,
+    outcome,
+    simulate,
+    summary,
+)
 from metalcx.decide._rules import NoStopping, PolicyRule, doublings, replay
 from metalcx.decide._score import ForecastScore, LastValue, Score
+from metalcx.decide._thaw import thaw
 from metalcx.decide._trials import Recorded, Trials
 
 __all__ = [
@@ -48,6 +60,7 @@ __all__ = [
     "doublings",
     "f_hyperband",
     "hyperband",
+    "orders_of",
     "outcome",
     "q_search",
     "random_search",
@@ -57,4 +70,5 @@ __all__ = [
     "stretched",
     "successive_halving",
     "summary",
+    "thaw",
 ]

@@ -126,7 +126,7 @@ class PrefixForecasts:
         self._ends, place = np.unique(np.maximum(back, 1), return_inverse=True)
         self._place = place.reshape(back.shape)
         self._forecasts: OrderedDict[tuple[int, ...], tuple[Forecast, IntArray, IntArray]] = OrderedDict()
-        self._chances: OrderedDict[tuple[tuple[int, ...], float], FloatArray] = OrderedDict()
+        self._chances: OrderedDict[tuple[tuple[int, ...], float, float], FloatArray] = OrderedDict()
 
     def horizon(self, support: tuple[int, ...]) -> float:
         """Time at which runs are compared after these runs have finished; NaN if none of them is completed."""
@@ -137,19 +137,23 @@ class PrefixForecasts:
         last = (curves.take(np.array(support, dtype=np.int64)) if support else curves).completed().t_last
         return float(np.median(last)) if len(last) else float("nan")
 
-    def beats(self, support: tuple[int, ...], incumbent: float) -> FloatArray:
+    def beats(self, support: tuple[int, ...], incumbent: float, width: float = 1.0) -> FloatArray:
         """P(beats an oriented `incumbent`) as seen from the last `patience` points, latest first.
+
+        Args:
+            support: Runs that the model is adapted to, in the order of finishing.
+            incumbent: What is to be beaten.
+            width: Factor on the distance of the forecast's quantiles from its median: above 1 it is less sure.
 
         Returns:
             Shape (n, m, patience); NaN where nothing is asked: the run is over or at the horizon.
         """
-        key = (support, incumbent)
+        key = (support, incumbent, width)
         if key not in self._chances:
             forecast, run, end = self.forecast(support)
-            sign = self.recording.curves.metric.sign
             table = np.full((len(self.recording), len(self._ends)), np.nan)
             if len(run):
-                table[run, end] = forecast.prob_better(sign * incumbent)
+                table[run, end] = prob_better(forecast, self.recording.curves.metric.sign * incumbent, width)
             _keep(self._chances, key, table[:, self._place], 8 * KEPT)
         return self._chances[key]
 
@@ -170,6 +174,17 @@ class PrefixForecasts:
         ids[:] = list(zip(run.tolist(), end.tolist(), strict=True))
         prefixes = replace(prefixes, ids=ids, status=np.full(len(run), "running", dtype=object))
         return model.forecast(prefixes, at=horizon if len(run) else 0.0), run, end
+
+
+def prob_better(forecast: Forecast, than: float, width: float = 1.0) -> FloatArray:
+    """P(value is better than `than`) by forecasts `width` times as wide around their medians, shape (n,)."""
+    if width == 1.0:
+        return forecast.prob_better(than)
+    median = forecast.values[:, 0, forecast.values.shape[-1] // 2]
+    # A wider forecast beats a value as often as the narrow one beats a value so much nearer to its median.
+    with np.errstate(invalid="ignore"):
+        nearer = median + (than - median) / width
+    return forecast.prob_better(np.where(np.isfinite(median), nearer, than))
 
 
 def _keep(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:

@@ -1,0 +1,187 @@
+"""The rows of the stopping benchmark: each plays one order of one task at all its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from metalcx.bench._stopping_rules import MedianRule, one_epoch, patience
+from metalcx.curves._batch import IntArray
+from metalcx.decide import (
+    NoStopping,
+    Outcome,
+    PolicyRule,
+    PrefixForecasts,
+    Recorded,
+    Recording,
+    SearchRecord,
+    StopPolicy,
+    asha,
+    hyperband,
+    outcome,
+    simulate,
+    successive_halving,
+    thaw,
+)
+from metalcx.forecasters import SRM, Baseline, OneEpoch, PowerLaw
+from metalcx.protocol import Forecaster
+
+#: P(a run beats the incumbent) below which it is stopped. Below .005 no quantile is stored, so that the last stands for
+#: "never within the 99 % interval".
+THRESHOLDS = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.01, 0.005, 0.001)
+
+#: Runs that finish before any is stopped, in every row that learns from finished runs.
+STARTUP = 5
+
+#: SRM's published burn-in, where a task has at least twice as many runs; a quarter of the runs elsewhere.
+SRM_STARTUP = 100
+
+#: Share of the runs that the one-epoch rule trains on.
+SHARES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5)
+
+#: (eta, points of the first rung) of successive halving and ASHA; Hyperband has no more than eta.
+RUNGS = ((2, 1), (2, 3), (3, 1), (3, 3), (4, 1), (4, 3))
+ETAS = (2, 3, 4)
+
+Found = Iterator[tuple[str, Outcome]]
+
+#: Plays one order with so many workers: outcomes by setting.
+Play = Callable[[IntArray, int], Found]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is judged.
+
+    Attributes:
+        play: Given a task's runs and a forecaster (None where none is asked), how to play an order.
+        forecaster: Makes the forecaster; a name of those that `bench transfer` trains; or None.
+        parallel: Whether it differs with several workers.
+    """
+
+    play: Callable[[Recording, Forecaster | None], Play]
+    forecaster: Callable[[], Forecaster] | str | None = None
+    parallel: bool = True
+
+
+def _nothing(recording: Recording, model: Forecaster | None) -> Play:
+    def play(order: IntArray, workers: int) -> Found:
+        yield "none", simulate(recording, NoStopping(), order, workers).outcome
+
+    return play
+
+
+def _median(recording: Recording, model: Forecaster | None) -> Play:
+    def play(order: IntArray, workers: int) -> Found:
+        for grace in (1, 2, 3, 5, 8, 12, 20):
+            yield f"grace {grace}", simulate(recording, MedianRule(recording, grace, STARTUP), order, workers).outcome
+
+    return play
+
+
+def _patience(recording: Recording, model: Forecaster | None) -> Play:
+    def play(order: IntArray, workers: int) -> Found:
+        for points in (1, 2, 3, 5, 7, 10, 15, 20, 30):
+            yield f"{points} points", patience(recording, points)
+
+    return play
+
+
+def _one_epoch(recording: Recording, model: Forecaster | None) -> Play:
+    def play(order: IntArray, workers: int) -> Found:
+        for share in SHARES:
+            yield f"share {share:g}", one_epoch(recording, order, share)
+
+    return play
+
+
+Search = Callable[..., SearchRecord]
+
+
+def _search(settings: Mapping[str, Callable[[float, int], Search]], recording: Recording, model: object) -> Play:
+    """A search over the recorded runs, whose unit of resource is a point of the longest run."""
+    position = {run: i for i, run in enumerate(recording.curves.ids.tolist())}
+    longest = float(recording.length.max())
+
+    def play(order: IntArray, workers: int) -> Found:
+        for name, search in settings.items():
+            record = search(longest, workers)(Recorded(recording.curves), longest, order=order)
+            yield name, outcome(recording, [position[run] for run in record.kept], record.spent)
+
+    return play
+
+
+def _halving() -> dict[str, Callable[[float, int], Search]]:
+    return {
+        f"eta {eta}, from {r}": lambda R, workers, eta=eta, r=r: partial(successive_halving, eta=eta, r=r)
+        for eta, r in RUNGS
+    }
+
+
+def _hyperband() -> dict[str, Callable[[float, int], Search]]:
+    return {f"eta {eta}": lambda R, workers, eta=eta: partial(hyperband, eta=eta, passes=None) for eta in ETAS}
+
+
+def _asha() -> dict[str, Callable[[float, int], Search]]:
+    return {
+        f"eta {eta}, from {r}": lambda R, workers, eta=eta, r=r: partial(asha, eta=eta, r=r, workers=workers)
+        for eta, r in RUNGS
+    }
+
+
+def _policy(
+    startups: Callable[[int], Iterable[int]], thresholds: Iterable[float], recording: Recording, model: Forecaster
+) -> Play:
+    """The probability rule over a forecaster that is adapted once, to the runs that finish first."""
+    forecasts = PrefixForecasts(model, recording)
+
+    def play(order: IntArray, workers: int) -> Found:
+        for startup in startups(len(recording)):
+            for threshold in thresholds:
+                policy = StopPolicy(model, threshold=threshold, startup=startup)
+                rule = PolicyRule(policy, forecasts, (startup,))
+                yield f"after {startup}, below {threshold:g}", simulate(recording, rule, order, workers).outcome
+
+    return play
+
+
+def _thaw(recording: Recording, model: Forecaster) -> Play:
+    forecasts = PrefixForecasts(model, recording)
+
+    def play(order: IntArray, workers: int) -> Found:
+        for startup, promising in ((5, 0.6), (8, 0.5)):
+            found = thaw(forecasts, order, THRESHOLDS, stages=(startup,), promising=promising, workers=workers)
+            for threshold, result in found.items():
+                yield f"after {startup}, below {threshold:g}", result
+
+    return play
+
+
+def _burn_in(runs: int) -> tuple[int, ...]:
+    return (SRM_STARTUP if runs >= 2 * SRM_STARTUP else max(STARTUP, runs // 4),)
+
+
+_usual = partial(_policy, lambda runs: (STARTUP,), THRESHOLDS)
+
+ROWS: dict[str, Row] = {
+    "no-stopping": Row(_nothing, parallel=False),
+    "median-rule": Row(_median),
+    "patience": Row(_patience, parallel=False),
+    "one-epoch": Row(_one_epoch, parallel=False),
+    "successive-halving": Row(partial(_search, _halving()), parallel=False),
+    "hyperband": Row(partial(_search, _hyperband()), parallel=False),
+    "asha": Row(partial(_search, _asha())),
+    "one-epoch-forecast": Row(_usual, OneEpoch),
+    "srm": Row(partial(_policy, _burn_in, (0.1, 0.05, 0.01)), partial(SRM, "ols")),
+    "power-law": Row(_usual, PowerLaw),
+    "med5": Row(_usual, partial(Baseline, "med5")),
+    "med5-thaw": Row(_thaw, partial(Baseline, "med5")),
+    "metalcx": Row(_usual, "metalcx"),
+    "metalcx-thaw": Row(_thaw, "metalcx"),
+    "graph-ode": Row(_usual, "graph-ode"),
+    "graph-ode-thaw": Row(_thaw, "graph-ode"),
+}
+
+#: What takes long to train, or is a variant of another row.
+ON_REQUEST = ("graph-ode", "graph-ode-thaw")
