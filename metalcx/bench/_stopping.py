@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ import numpy as np
 import pandas as pd
 
 from metalcx.bench._files import claim, write_whole
-from metalcx.bench._stopping_rows import ON_REQUEST, ROWS, Row
+from metalcx.bench._stopping_rows import ON_REQUEST, ROWS, Play, Row
 from metalcx.bench._stopping_tables import write_stopping_tables
 from metalcx.bench._study import TARGETS, Progress, Study, Unit
 from metalcx.bench._trained import Pools, train
 from metalcx.bench._transfer import folds_of
+from metalcx.curves._batch import IntArray
 from metalcx.decide import Outcome, Recording, orders_of
 from metalcx.errors import DataError, name_some
+from metalcx.forecasters._memory import remembering
 from metalcx.protocol import Forecaster
 from metalcx.transfer._tasks import PreparedTask
 
@@ -136,17 +139,22 @@ def play_task(row: Row, model: Forecaster | None, task: PreparedTask, orders: in
     recording = Recording.of(task.curves, ASKS)
     play = row.play(recording, model)
     found: dict[tuple[str, str], list[Outcome]] = {}
+    with remembering() if row.remember else nullcontext():
+        _play_all(row, play, orders_of(len(recording), orders), found)
+    if not row.parallel:
+        found |= {(mode, setting): o for (_, setting), o in list(found.items()) for mode in MODES}
+    about = {"runs": len(recording), "orders": orders, "full": int(recording.length.sum())}
+    return [{"mode": mode, "setting": setting} | about | _means(o) for (mode, setting), o in found.items()]
+
+
+def _play_all(row: Row, play: Play, orders: list[IntArray], found: dict[tuple[str, str], list[Outcome]]) -> None:
     # One order after another, so that both modes and all settings share its forecasts.
-    for order in orders_of(len(recording), orders):
+    for order in orders:
         for mode, workers in MODES.items():
             if not row.parallel and workers > 1:
                 continue
             for setting, outcome in play(order, workers):
                 found.setdefault((mode, setting), []).append(outcome)
-    if not row.parallel:
-        found |= {(mode, setting): o for (_, setting), o in list(found.items()) for mode in MODES}
-    about = {"runs": len(recording), "orders": orders, "full": int(recording.length.sum())}
-    return [{"mode": mode, "setting": setting} | about | _means(o) for (mode, setting), o in found.items()]
 
 
 def _means(outcomes: list[Outcome]) -> dict[str, float]:

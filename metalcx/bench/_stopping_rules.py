@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -31,19 +32,19 @@ class MedianRule:
         """Compare all runs with those that have finished."""
         if len(progress.finished) < self.startup:
             return None
-        best, mean = _so_far(self.recording)
+        best, mean = self._so_far
         median = np.median(mean[progress.finished], axis=0)
         low = (best < median) & (self.recording.points >= self.grace)
         return Advice(low & ~np.isnan(self.recording.t), best)
 
-
-def _so_far(recording: Recording) -> tuple[FloatArray, FloatArray]:
-    """Best and mean value of each run up to each point that is asked about, shape (n, m); a run that is over stays."""
-    y = recording.padded.y
-    at = np.minimum(recording.points, y.shape[1]) - 1
-    best = np.maximum.accumulate(y, axis=1)[:, at]
-    mean = (np.cumsum(y, axis=1) / np.arange(1, y.shape[1] + 1))[:, at]
-    return best, mean
+    @cached_property
+    def _so_far(self) -> tuple[FloatArray, FloatArray]:
+        """Best and mean value of each run up to each point asked about, shape (n, m); a run that is over stays."""
+        y = self.recording.padded.y
+        at = np.minimum(self.recording.points, y.shape[1]) - 1
+        best = np.maximum.accumulate(y, axis=1)[:, at]
+        mean = (np.cumsum(y, axis=1) / np.arange(1, y.shape[1] + 1))[:, at]
+        return best, mean
 
 
 def patience(recording: Recording, points: int) -> Outcome:

@@ -21,7 +21,9 @@ OURS = "metalcx"
 
 
 def write_stopping_tables(out: Path, orders: int) -> dict[str, Any]:
-    """Read all parts under `out`, write ``settings.csv``, ``scores.csv``, ``summary.csv``, ``versus.csv``, ``tables.md``.
+    """Read all parts under `out` and write four tables as CSV, and the last three of them as ``tables.md``.
+
+    The tables are ``settings.csv``, ``scores.csv``, ``summary.csv`` and ``versus.csv``.
 
     Returns:
         The summary as JSON values.
@@ -142,8 +144,8 @@ def _page(scores: pd.DataFrame, summary: pd.DataFrame, versus: pd.DataFrame) -> 
 def _summary(part: pd.DataFrame) -> list[str]:
     header = ("row", "score", "over tasks", "over families", "tasks within", "speed-up", "keeps best", "wrong stops")
     rows = (
-        [r.row, f"{r.score:.2f}", f"{r.low:.2f} to {r.high:.2f}", f"{r.family_low:.2f} to {r.family_high:.2f}"]
-        + [f"{r.within:.0%}", f"{r.speed_up:.2f}", f"{r.keeps_best:.0%}", f"{r.wrong_stops:.2f}"]
+        [r.row, f"{r.score:.2f}", *_spans(r), f"{r.within:.0%}", f"{r.speed_up:.2f}", f"{r.keeps_best:.0%}"]
+        + [f"{r.wrong_stops:.2f}"]
         for r in part.itertuples()
     )
     return table(header, rows)
@@ -152,11 +154,14 @@ def _summary(part: pd.DataFrame) -> list[str]:
 def _versus(part: pd.DataFrame) -> list[str]:
     header = ("row", "over", "tasks", "ahead", "behind", "factor", "over tasks", "over families")
     rows = (
-        [r.row, r.over, r.tasks, f"{r.ahead:.0%}", f"{r.behind:.0%}", f"{r.ratio:.2f}"]
-        + [f"{r.low:.2f} to {r.high:.2f}", f"{r.family_low:.2f} to {r.family_high:.2f}"]
+        [r.row, r.over, r.tasks, f"{r.ahead:.0%}", f"{r.behind:.0%}", f"{r.ratio:.2f}", *_spans(r)]
         for r in part.itertuples()
     )
     return table(header, rows)
+
+
+def _spans(r: Any) -> list[str]:
+    return [f"{r.low:.2f} to {r.high:.2f}", f"{r.family_low:.2f} to {r.family_high:.2f}"]
 
 
 def _loses(scores: pd.DataFrame, ours: str) -> list[str]:
@@ -194,7 +199,7 @@ def _head(settings: pd.DataFrame, orders: int) -> str:
         f"by seed 0, training seed 0; {settings.task.nunique()} tasks of {settings.family.nunique()} families. In all: "
         f"{settings.cpu.sum() / 3600:.2f} processor hours, training included where it was not done before.\n\n"
         "Score: points that all runs cost over mean points spent, burn-in included, where the median regret over orders "
-        "is within the tolerance; else 1. Settings are chosen on the tasks of other families. Within: share of tasks on "
-        "which the chosen setting kept to the tolerance. Speed-up: pooled as it is, whatever the regret. Keeps best: share "
-        "of orders, averaged over tasks. Wrong stops: mean number of the true top five that were not kept.\n\n"
+        "is within the tolerance; else 1. Settings are chosen on the tasks of other families. Within: share of tasks "
+        "on which the chosen setting kept to the tolerance. Speed-up: pooled as it is, whatever the regret. Keeps best: "
+        "share of orders, averaged over tasks. Wrong stops: mean number of the true top five that were not kept.\n\n"
     )

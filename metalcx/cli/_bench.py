@@ -157,7 +157,7 @@ def stopping(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="Folder for tables and for what is needed to resume; that of bench transfer has trained models already.",
+            help="Folder for tables and what is needed to resume; that of bench transfer has trained models already.",
         ),
     ],
     row: Annotated[

@@ -59,7 +59,7 @@ class PolicyRule:
         support = tuple(progress.finished[: reached[-1]]) if reached else ()
         key = (support, incumbent)
         if key not in self._known:
-            self._known[key] = self._advice(self.forecasts.beats(support, incumbent), incumbent)
+            self._known[key] = self._advice(self.forecasts.beats(support, incumbent, policy.width), incumbent)
         return self._known[key]
 
     def _last(self, progress: Progress) -> FloatArray:

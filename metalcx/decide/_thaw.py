@@ -11,6 +11,9 @@ from metalcx.decide._prefixes import BoolArray, IntArray, PrefixForecasts
 from metalcx.decide._replay import Outcome, outcome
 from metalcx.protocol import FloatArray
 
+#: Runs whose further points are forecast along.
+AHEAD = 32
+
 
 def thaw(
     forecasts: PrefixForecasts,
@@ -70,6 +73,10 @@ class _Pool:
         self.done: BoolArray = np.zeros(n, dtype=bool)
         self.finished: list[int] = []
         self.spent = 0
+        # Of whom the chances were asked last, where each run stood then, and what they were.
+        self._about: tuple[tuple[int, ...], float] | None = None
+        self._asked_at = self.at.copy()
+        self._chance = np.full(n, -1.0)
 
     def _seen(self, rows: IntArray) -> IntArray:
         """Points taken of unfinished runs."""
@@ -108,12 +115,18 @@ class _Pool:
     def chances(self, stages: Sequence[int], width: float) -> FloatArray:
         """P(beats the best finished run) of each run where it stands, -1 for finished ones, shape (n,)."""
         incumbent = float(self.recording.final[self.finished].max())
-        reached = [stage for stage in stages if stage <= len(self.finished)]
-        support = tuple(self.finished[: reached[-1]]) if reached else ()
         if not np.isfinite(incumbent):
             # All have diverged so far: anybody may be better.
             return np.where(self.done, -1.0, 1.0)
-        beats = self.forecasts.beats(support, incumbent, width)[np.arange(len(self.at)), self.at, 0]
+        reached = [stage for stage in stages if stage <= len(self.finished)]
+        about = (tuple(self.finished[: reached[-1]]) if reached else (), incumbent)
+        stale = ~self.done if about != self._about else ~self.done & (self.at != self._asked_at)
+        rows = np.flatnonzero(stale)
+        # Those who looked best until now will be asked about next: few calls then forecast what is needed.
+        likely = np.argsort(-self._chance, kind="stable")[:AHEAD]
+        found = self.forecasts.beats_at(*about, width, rows, self.at[rows], likely)
         # Beyond the horizon nothing is forecast: what is ahead now goes on.
-        beats = np.where(np.isnan(beats), self._now() > incumbent, beats)
-        return np.where(self.done, -1.0, beats)
+        self._chance[rows] = np.where(np.isnan(found), self._now()[rows] > incumbent, found)
+        self._chance[self.done] = -1.0
+        self._about, self._asked_at = about, self.at.copy()
+        return self._chance

@@ -85,6 +85,7 @@ POLICIES = [
     {"threshold": 0.4},
     {"grace": 3.5, "threshold": 0.2},
     {"patience": 2, "threshold": 0.2},
+    {"width": 2.0, "threshold": 0.3},
     {"nth": 3, "margin": 0.01, "threshold": 0.2},
     {"most_stopped": 0.4, "threshold": 0.4},
 ]
