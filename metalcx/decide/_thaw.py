@@ -73,9 +73,10 @@ class _Pool:
         self.done: BoolArray = np.zeros(n, dtype=bool)
         self.finished: list[int] = []
         self.spent = 0
-        # Of whom the chances were asked last, where each run stood then, and what they were.
+        self._rows = np.arange(n)
+        # Chances at each question against the present incumbent, NaN where they were not asked for; and the last.
         self._about: tuple[tuple[int, ...], float] | None = None
-        self._asked_at = self.at.copy()
+        self._table = np.full((n, len(self.recording.points)), np.nan)
         self._chance = np.full(n, -1.0)
 
     def _seen(self, rows: IntArray) -> IntArray:
@@ -120,13 +121,26 @@ class _Pool:
             return np.where(self.done, -1.0, 1.0)
         reached = [stage for stage in stages if stage <= len(self.finished)]
         about = (tuple(self.finished[: reached[-1]]) if reached else (), incumbent)
-        stale = ~self.done if about != self._about else ~self.done & (self.at != self._asked_at)
-        rows = np.flatnonzero(stale)
+        if about != self._about:
+            self._about = about
+            self._table[:] = np.nan
+            self._ask(*about, width, np.flatnonzero(~self.done), later=False)
+        moved = np.flatnonzero(~self.done & np.isnan(self._table[self._rows, self.at]))
+        self._ask(*about, width, moved, later=True)
+        self._chance = np.where(self.done, -1.0, self._table[self._rows, self.at])
+        return self._chance
+
+    def _ask(self, support: tuple[int, ...], incumbent: float, width: float, rows: IntArray, later: bool) -> None:
+        """Fill the table for these runs where they stand and, if wanted, at all points to come."""
+        if not len(rows):
+            return
+        span = len(self.recording.points) - self.at[rows] if later else np.ones(len(rows), dtype=np.int64)
+        run = np.repeat(rows, span)
+        at = np.arange(span.sum()) - np.repeat(np.cumsum(span) - span, span) + self.at[run]
         # Those who looked best until now will be asked about next: few calls then forecast what is needed.
         likely = np.argsort(-self._chance, kind="stable")[:AHEAD]
-        found = self.forecasts.beats_at(*about, width, rows, self.at[rows], likely)
+        found = self.forecasts.beats_at(support, incumbent, width, run, at, likely)
         # Beyond the horizon nothing is forecast: what is ahead now goes on.
-        self._chance[rows] = np.where(np.isnan(found), self._now()[rows] > incumbent, found)
-        self._chance[self.done] = -1.0
-        self._about, self._asked_at = about, self.at.copy()
-        return self._chance
+        y = self.recording.padded.y
+        now = y[run, np.minimum(self.recording.points[at], y.shape[1]) - 1]
+        self._table[run, at] = np.where(np.isnan(found), now > incumbent, found)
