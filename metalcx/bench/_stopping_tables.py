@@ -169,7 +169,7 @@ def _loses(scores: pd.DataFrame, ours: str) -> list[str]:
     for (mode, tolerance), part in scores.groupby(["mode", "tolerance"], sort=False):
         by_task = part[~part.row.str.startswith(OURS)].sort_values("score", ascending=False).groupby("task").first()
         own = part[part.row == ours].set_index("task")
-        both = own.join(by_task, rsuffix="_other", how="inner")
+        both = own.merge(by_task, left_index=True, right_index=True, suffixes=("", "_other"))
         for r in both[both.score <= both.score_other].sort_values("score_other", ascending=False).itertuples():
             why = "regret too large" if r.regret > tolerance else "costs more"
             told = [mode, f"{tolerance:.1%}", r.Index, f"{r.score:.2f}", f"{r.speed_up:.2f}", f"{r.regret:.2%}"]
