@@ -144,8 +144,15 @@ def _page(scores: pd.DataFrame, summary: pd.DataFrame, versus: pd.DataFrame) -> 
 def _summary(part: pd.DataFrame) -> list[str]:
     header = ("row", "score", "over tasks", "over families", "tasks within", "speed-up", "keeps best", "wrong stops")
     rows = (
-        [r.row, f"{r.score:.2f}", *_spans(r), f"{r.within:.0%}", f"{r.speed_up:.2f}", f"{r.keeps_best:.0%}"]
-        + [f"{r.wrong_stops:.2f}"]
+        [
+            r.row,
+            f"{r.score:.2f}",
+            *_spans(r),
+            f"{r.within:.0%}",
+            f"{r.speed_up:.2f}",
+            f"{r.keeps_best:.0%}",
+            f"{r.wrong_stops:.2f}",
+        ]
         for r in part.itertuples()
     )
     return table(header, rows)
@@ -195,11 +202,11 @@ def _head(settings: pd.DataFrame, orders: int) -> str:
     """What made the tables."""
     names = " ".join(f"--row {name}" for name in sorted(settings.row.unique()))
     return (
-        f"Made by `metalcx bench stopping --data DIR --out DIR --orders {orders} {names}`, metalcx {__version__}; orders "
-        f"by seed 0, training seed 0; {settings.task.nunique()} tasks of {settings.family.nunique()} families. In all: "
-        f"{settings.cpu.sum() / 3600:.2f} processor hours, training included where it was not done before.\n\n"
-        "Score: points that all runs cost over mean points spent, burn-in included, where the median regret over orders "
-        "is within the tolerance; else 1. Settings are chosen on the tasks of other families. Within: share of tasks "
-        "on which the chosen setting kept to the tolerance. Speed-up: pooled as it is, whatever the regret. Keeps best: "
-        "share of orders, averaged over tasks. Wrong stops: mean number of the true top five that were not kept.\n\n"
+        f"Made by `metalcx bench stopping --data DIR --out DIR --orders {orders} {names}`, metalcx {__version__}; "
+        f"orders by seed 0, training seed 0; {settings.task.nunique()} tasks of {settings.family.nunique()} families. "
+        f"In all: {settings.cpu.sum() / 3600:.2f} processor hours, training included where it was not done before.\n\n"
+        "Score: points that all runs cost over mean points spent, burn-in included, where the median regret over "
+        "orders is within the tolerance; else 1. Settings are chosen on the tasks of other families. Within: share of "
+        "tasks on which the chosen setting kept to the tolerance. Speed-up: pooled as it is, whatever the regret. Keeps "
+        "best: share of orders, averaged over tasks. Wrong stops: mean number of the true top five not kept.\n\n"
     )
