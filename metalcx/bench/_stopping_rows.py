@@ -106,7 +106,7 @@ def _one_epoch(recording: Recording, model: Forecaster | None) -> Play:
 Search = Callable[..., SearchRecord]
 
 
-def _search(settings: Mapping[str, Callable[[float, int], Search]], recording: Recording, model: object) -> Play:
+def _search(settings: Mapping[str, Search], parallel: bool, recording: Recording, model: Forecaster | None) -> Play:
     """A search over the recorded runs, whose unit of resource is a point of the longest run."""
     position = {run: i for i, run in enumerate(recording.curves.ids.tolist())}
     longest = float(recording.length.max())
@@ -114,26 +114,17 @@ def _search(settings: Mapping[str, Callable[[float, int], Search]], recording: R
     curves = replace(recording.curves, config=None, arch=None, group=None)
 
     def play(order: IntArray, workers: int) -> Found:
+        options = {"workers": workers} if parallel else {}
         for name, search in settings.items():
-            record = search(longest, workers)(Recorded(curves), longest, order=order)
+            record = search(Recorded(curves), longest, order=order, **options)
             yield name, outcome(recording, [position[run] for run in record.kept], record.spent)
 
     return play
 
 
-def _halving() -> dict[str, Callable[[float, int], Search]]:
-    return {
-        f"eta {eta}, from {r}": lambda R, workers, eta=eta, r=r: partial(successive_halving, eta=eta, r=r)
-        for eta, r in RUNGS
-    }
-
-
-def _hyperband() -> dict[str, Callable[[float, int], Search]]:
-    return {f"eta {eta}": lambda R, workers, eta=eta: partial(hyperband, eta=eta, passes=None) for eta in ETAS}
-
-
-def _asha() -> dict[str, Callable[[float, int], Search]]:
-    return {f"eta {eta}": lambda R, workers, eta=eta: partial(asha, eta=eta, workers=workers) for eta in ETAS[1:]}
+HALVING = {f"eta {eta}, from {r}": partial(successive_halving, eta=eta, r=r) for eta, r in RUNGS}
+HYPERBAND = {f"eta {eta}": partial(hyperband, eta=eta, passes=None) for eta in ETAS}
+ASHA = {f"eta {eta}": partial(asha, eta=eta) for eta in ETAS[1:]}
 
 
 def _policy(
@@ -179,9 +170,9 @@ ROWS: dict[str, Row] = {
     "median-rule": Row(_median),
     "patience": Row(_patience, parallel=False),
     "one-epoch": Row(_one_epoch, parallel=False),
-    "successive-halving": Row(partial(_search, _halving()), parallel=False),
-    "hyperband": Row(partial(_search, _hyperband()), parallel=False),
-    "asha": Row(partial(_search, _asha())),
+    "successive-halving": Row(partial(_search, HALVING, False), parallel=False),
+    "hyperband": Row(partial(_search, HYPERBAND, False), parallel=False),
+    "asha": Row(partial(_search, ASHA, True)),
     "one-epoch-forecast": Row(_usual, OneEpoch),
     "srm": Row(partial(_policy, _burn_in, (0.1, 0.05, 0.01), 1.0), partial(SRM, "ols")),
     "power-law": Row(_usual, PowerLaw, remember=True),

@@ -59,7 +59,7 @@ def chosen(settings: pd.DataFrame) -> pd.DataFrame:
     for tolerance in TOLERANCES:
         scored = settings.assign(tolerance=tolerance, score=score(settings, tolerance))
         for _, part in scored.groupby(["row", "mode"]):
-            logs = np.log(part.pivot(index=["task", "family"], columns="setting", values="score"))
+            logs = part.assign(log=np.log(part.score)).pivot(index=["task", "family"], columns="setting", values="log")
             family = logs.index.get_level_values("family")
             best = {
                 task: logs[family != own].mean().idxmax() if (family != own).any() else logs.columns[0]
@@ -177,9 +177,9 @@ def _loses(scores: pd.DataFrame, ours: str) -> list[str]:
         by_task = part[~part.row.str.startswith(OURS)].sort_values("score", ascending=False).groupby("task").first()
         own = part[part.row == ours].set_index("task")
         both = own.merge(by_task, left_index=True, right_index=True, suffixes=("", "_other"))
-        for r in both[both.score <= both.score_other].sort_values("score_other", ascending=False).itertuples():
+        for task, r in both[both.score <= both.score_other].sort_values("score_other", ascending=False).iterrows():
             why = "regret too large" if r.regret > tolerance else "costs more"
-            told = [mode, f"{tolerance:.1%}", r.Index, f"{r.score:.2f}", f"{r.speed_up:.2f}", f"{r.regret:.2%}"]
+            told = [mode, f"{tolerance:.1%}", task, f"{r.score:.2f}", f"{r.speed_up:.2f}", f"{r.regret:.2%}"]
             rows.append([*told, why, r.row_other, f"{r.score_other:.2f}"])
     header = ("mode", "regret", "task", "score", "speed-up", "its regret", "why", "best other", "its score")
     return table(header, rows) if rows else ["None."]
@@ -207,6 +207,6 @@ def _head(settings: pd.DataFrame, orders: int) -> str:
         f"In all: {settings.cpu.sum() / 3600:.2f} processor hours, training included where it was not done before.\n\n"
         "Score: points that all runs cost over mean points spent, burn-in included, where the median regret over "
         "orders is within the tolerance; else 1. Settings are chosen on the tasks of other families. Within: share of "
-        "tasks on which the chosen setting kept to the tolerance. Speed-up: pooled as it is, whatever the regret. Keeps "
+        "tasks whose chosen setting kept to the tolerance. Speed-up: pooled as it is, whatever the regret. Keeps "
         "best: share of orders, averaged over tasks. Wrong stops: mean number of the true top five not kept.\n\n"
     )

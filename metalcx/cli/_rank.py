@@ -97,6 +97,6 @@ def _show(frame: pd.DataFrame, head: dict[str, object], out: Path | None, as_jso
     elif out is not None:
         typer.echo(f"{out}: {len(frame)} runs, the best first")
     elif sys.stdout.isatty():
-        print_table(list(frame), frame.itertuples(index=False), f"Ranked by {head['model']}", left=3)
+        print_table(list(map(str, frame.columns)), frame.itertuples(index=False), f"Ranked by {head['model']}", left=3)
     else:
         frame.to_csv(sys.stdout, index=False, lineterminator="\n")
