@@ -13,7 +13,7 @@ import numpy.typing as npt
 from metalcx.curves import Curves, PaddedCurves
 from metalcx.decide._policy import prob_better
 from metalcx.errors import DataError
-from metalcx.protocol import LEVELS, FloatArray, Forecast, Forecaster
+from metalcx.protocol import FloatArray, Forecast, Forecaster
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -101,25 +101,8 @@ def asked_points(longest: int, asks: int | None) -> IntArray:
     return np.unique(np.round(np.geomspace(1, last, asks)).astype(np.int64))
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What one adapted model said so far.
-
-    Attributes:
-        model: The model.
-        horizon: Time at which runs are compared.
-        values: Quantiles of each run's prefixes, shape (n, w, levels).
-        made: Which of them are there, shape (n, w).
-    """
-
-    model: Forecaster
-    horizon: float
-    values: FloatArray
-    made: BoolArray
-
-
 class PrefixForecasts:
-    """Forecasts of every prefix that may be asked about, in one batched call for each support, or in a few.
+    """Forecasts of every prefix that may be asked about, in one batched call for each support.
 
     Args:
         model: Adapted to every support that is asked for; an empty one takes it as it is.
@@ -144,9 +127,7 @@ class PrefixForecasts:
         # Points of the prefixes, shape (w,), and where those of each question are among them, (m, patience).
         self._ends, place = np.unique(np.maximum(back, 1), return_inverse=True)
         self._place = place.reshape(back.shape)
-        padded = recording.padded
-        self._t_end = padded.t[:, np.minimum(self._ends, padded.t.shape[1]) - 1]
-        self._known: OrderedDict[tuple[int, ...], _Known] = OrderedDict()
+        self._made: OrderedDict[tuple[int, ...], tuple[Forecast, IntArray, IntArray]] = OrderedDict()
         self._chances: OrderedDict[tuple[tuple[int, ...], float, float], FloatArray] = OrderedDict()
 
     def horizon(self, support: tuple[int, ...]) -> float:
@@ -173,67 +154,30 @@ class PrefixForecasts:
         """
         key = (support, incumbent, width)
         if key not in self._chances:
+            forecast, run, end = self.forecast(support)
             table = np.full((len(self.recording), len(self._ends)), np.nan)
-            run, end = np.nonzero(self._open(self._of(support)))
-            table[run, end] = self._beats(support, incumbent, width, run, end)
+            if len(run):
+                table[run, end] = prob_better(forecast, self.recording.curves.metric.sign * incumbent, width)
             _keep(self._chances, key, table[:, self._place], 8 * KEPT)
         return self._chances[key]
 
-    def beats_at(
-        self, support: tuple[int, ...], incumbent: float, width: float, run: IntArray, at: IntArray, ahead: IntArray
-    ) -> FloatArray:
-        """The same of b runs, each at question `at`, shape (b,): all points of those `ahead` are forecast along."""
-        end = self._place[at, 0]
-        is_open = self._open(self._of(support))
-        missing = ~self._of(support).made[run, end] & is_open[run, end]
-        if missing.any():
-            wanted = np.zeros_like(is_open)
-            wanted[run[missing], end[missing]] = True
-            wanted[ahead] = True
-            self._make(support, *np.nonzero(wanted & is_open))
-        chance = np.full(len(run), np.nan)
-        asked = is_open[run, end]
-        chance[asked] = self._beats(support, incumbent, width, run[asked], end[asked])
-        return chance
+    def forecast(self, support: tuple[int, ...]) -> tuple[Forecast, IntArray, IntArray]:
+        """Forecast of b prefixes at the horizon, the run of each, and which of the prefixes' ends it has, (b,) both."""
+        if support not in self._made:
+            known = self.recording.curves.take(np.array(support, dtype=np.int64))
+            model = self._model.adapt(known, seed=self._seed) if support else self._model
+            _keep(self._made, support, self._make(model, self.horizon(support)), KEPT)
+        return self._made[support]
 
-    def _of(self, support: tuple[int, ...]) -> _Known:
-        if support not in self._known:
-            runs = self.recording.curves.take(np.array(support, dtype=np.int64))
-            model = self._model.adapt(runs, seed=self._seed) if support else self._model
-            shape = (len(self.recording), len(self._ends))
-            known = _Known(model, self.horizon(support), np.empty((*shape, len(LEVELS))), np.zeros(shape, dtype=bool))
-            _keep(self._known, support, known, KEPT)
-        return self._known[support]
-
-    def _open(self, known: _Known) -> BoolArray:
-        """Prefixes that are not the whole run and end before the horizon, shape (n, w)."""
-        return (self._ends < self.recording.length[:, None]) & (self._t_end < known.horizon)
-
-    def _beats(
-        self, support: tuple[int, ...], incumbent: float, width: float, run: IntArray, end: IntArray
-    ) -> FloatArray:
-        if not len(run):
-            return np.empty(0)
-        self._make(support, run, end)
-        known, metric = self._of(support), self.recording.curves.metric
-        values = known.values[run, end][:, None]
-        t = np.full((len(run), 1), known.horizon)
-        forecast = Forecast(metric, np.arange(len(run)).astype(object), t, values, values[..., 0], True)
-        return prob_better(forecast, metric.sign * incumbent, width)
-
-    def _make(self, support: tuple[int, ...], run: IntArray, end: IntArray) -> None:
-        """Forecast those of b prefixes that are missing."""
-        known = self._of(support)
-        missing = ~known.made[run, end]
-        if not missing.any():
-            return
-        run, end = run[missing], end[missing]
-        prefixes = self.recording.curves.take(run).truncate(self._t_end[run, end])
+    def _make(self, model: Forecaster, horizon: float) -> tuple[Forecast, IntArray, IntArray]:
+        padded = self.recording.padded
+        t_end = padded.t[:, np.minimum(self._ends, padded.t.shape[1]) - 1]
+        run, end = np.nonzero((self._ends < self.recording.length[:, None]) & (t_end < horizon))
+        prefixes = self.recording.curves.take(run).truncate(t_end[run, end])
         ids = np.empty(len(run), dtype=object)
         ids[:] = list(zip(run.tolist(), end.tolist(), strict=True))
         prefixes = replace(prefixes, ids=ids, status=np.full(len(run), "running", dtype=object))
-        known.values[run, end] = known.model.forecast(prefixes, at=known.horizon).values[:, 0]
-        known.made[run, end] = True
+        return model.forecast(prefixes, at=horizon if len(run) else 0.0), run, end
 
 
 def _keep(kept: OrderedDict[K, V], key: K, value: V, most: int) -> None:

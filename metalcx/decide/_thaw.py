@@ -11,9 +11,6 @@ from metalcx.decide._prefixes import BoolArray, IntArray, PrefixForecasts
 from metalcx.decide._replay import Outcome, outcome
 from metalcx.protocol import FloatArray
 
-#: Runs whose further points are forecast along.
-AHEAD = 32
-
 
 def thaw(
     forecasts: PrefixForecasts,
@@ -74,10 +71,11 @@ class _Pool:
         self.finished: list[int] = []
         self.spent = 0
         self._rows = np.arange(n)
-        # Chances at each question against the present incumbent, NaN where they were not asked for; and the last.
+        y = self.recording.padded.y
+        self._values = y[:, np.minimum(self.recording.points, y.shape[1]) - 1]
+        # Chances at each question against the present incumbent.
         self._about: tuple[tuple[int, ...], float] | None = None
-        self._table = np.full((n, len(self.recording.points)), np.nan)
-        self._chance = np.full(n, -1.0)
+        self._table = self._values
 
     def _seen(self, rows: IntArray) -> IntArray:
         """Points taken of unfinished runs."""
@@ -107,11 +105,7 @@ class _Pool:
     def best_first(self, count: int) -> IntArray:
         """Unfinished runs with the best values, equals in their order."""
         rows = self.order[~self.done[self.order]]
-        return rows[np.argsort(-self._now()[rows], kind="stable")[:count]]
-
-    def _now(self) -> FloatArray:
-        rows = np.arange(len(self.at))
-        return self.recording.padded.y[rows, np.maximum(self._seen(rows), 1) - 1]
+        return rows[np.argsort(-self._values[rows, self.at[rows]], kind="stable")[:count]]
 
     def chances(self, stages: Sequence[int], width: float) -> FloatArray:
         """P(beats the best finished run) of each run where it stands, -1 for finished ones, shape (n,)."""
@@ -122,25 +116,7 @@ class _Pool:
         reached = [stage for stage in stages if stage <= len(self.finished)]
         about = (tuple(self.finished[: reached[-1]]) if reached else (), incumbent)
         if about != self._about:
-            self._about = about
-            self._table[:] = np.nan
-            self._ask(*about, width, np.flatnonzero(~self.done), later=False)
-        moved = np.flatnonzero(~self.done & np.isnan(self._table[self._rows, self.at]))
-        self._ask(*about, width, moved, later=True)
-        self._chance = np.where(self.done, -1.0, self._table[self._rows, self.at])
-        return self._chance
-
-    def _ask(self, support: tuple[int, ...], incumbent: float, width: float, rows: IntArray, later: bool) -> None:
-        """Fill the table for these runs where they stand and, if wanted, at all points to come."""
-        if not len(rows):
-            return
-        span = len(self.recording.points) - self.at[rows] if later else np.ones(len(rows), dtype=np.int64)
-        run = np.repeat(rows, span)
-        at = np.arange(span.sum()) - np.repeat(np.cumsum(span) - span, span) + self.at[run]
-        # Those who looked best until now will be asked about next: few calls then forecast what is needed.
-        likely = np.argsort(-self._chance, kind="stable")[:AHEAD]
-        found = self.forecasts.beats_at(support, incumbent, width, run, at, likely)
-        # Beyond the horizon nothing is forecast: what is ahead now goes on.
-        y = self.recording.padded.y
-        now = y[run, np.minimum(self.recording.points[at], y.shape[1]) - 1]
-        self._table[run, at] = np.where(np.isnan(found), now > incumbent, found)
+            found = self.forecasts.beats(*about, width)[:, :, 0]
+            # Beyond the horizon nothing is forecast: what is ahead now goes on.
+            self._about, self._table = about, np.where(np.isnan(found), self._values > incumbent, found)
+        return np.where(self.done, -1.0, self._table[self._rows, self.at])

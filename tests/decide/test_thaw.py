@@ -53,17 +53,6 @@ def test_a_lower_threshold_costs_more_and_loses_less(seed: int, workers: int, wi
     assert thaw(forecasts, order, [0.3], stages=(4, 8), width=width, workers=workers)[0.3] == found[0.3]
 
 
-def test_chances_are_those_of_all_prefixes_at_once() -> None:
-    recording = noisy(12, 8, 1)
-    whole, part = (PrefixForecasts(Baseline("shift"), recording) for _ in range(2))
-    support, incumbent = (0, 3, 5, 7), 0.6
-    table = whole.beats(support, incumbent, 2.0)[:, :, 0]
-    run, at = np.divmod(np.arange(table.size), table.shape[1])
-    chosen = np.random.default_rng(0).permutation(table.size)[:20]
-    found = part.beats_at(support, incumbent, 2.0, run[chosen], at[chosen], np.array([2]))
-    np.testing.assert_array_equal(found, table[run[chosen], at[chosen]])
-
-
 def test_all_have_diverged_so_far() -> None:
     t = np.arange(1.0, 5)
     parts = [(t, np.array([1.0, 1, 1, np.inf]))] * 2 + [(t, np.full(4, v)) for v in (2.0, 3.0)]
