@@ -101,7 +101,7 @@ def run_transfer(
         None if earlier is None else _taken_over(earlier, chosen, {t.name for t in tasks if study.is_target(t)})
     )
     (out / "parts").mkdir(parents=True, exist_ok=True)
-    _claim(out, _folds(study, tasks))
+    _claim(out, folds_of(study, tasks))
     units = [u for u in _units(study, tasks, chosen, seeds) if not (out / "parts" / u.file).exists()]
     # Drawn here, before processes that would each draw them.
     pools = Pools(study, tasks)
@@ -138,7 +138,7 @@ def _claim(out: Path, folds: list[tuple[str, ...]]) -> None:
     claim(out / "study.json", json.dumps({"folds": folds}, indent=1), complaint)
 
 
-def _folds(study: Study, tasks: list[PreparedTask]) -> list[tuple[str, ...]]:
+def folds_of(study: Study, tasks: list[PreparedTask]) -> list[tuple[str, ...]]:
     """Families of each fold."""
     families = sorted({t.family for t in tasks if study.is_target(t)})
     order = np.random.default_rng(0).permutation(len(families))
@@ -151,7 +151,7 @@ def _units(study: Study, tasks: list[PreparedTask], chosen: Iterable[str], seeds
         Unit(name, seed, i, fold)
         for name in chosen
         for seed in range(seeds if name in TRAINED else 1)
-        for i, fold in enumerate(_folds(study, tasks))
+        for i, fold in enumerate(folds_of(study, tasks))
     ]
 
 

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from metalcx import __version__
-from metalcx.cli import _adapt, _bench, _build, _corpus, _demo, _fetch, _forecast, _import, _models, _pretrain, _train
+from metalcx.cli import (
+    _adapt,
+    _bench,
+    _build,
+    _corpus,
+    _demo,
+    _fetch,
+    _forecast,
+    _import,
+    _models,
+    _pretrain,
+    _rank,
+    _replay,
+    _train,
+)
 from metalcx.cli._group import OneLineErrors
 
 # Plain help: rich would triple the time that `--help` takes.
@@ -97,9 +111,17 @@ _add(
     _forecast.forecast,
     "metalcx forecast mine --curves runs.csv --metric val_loss:min:0 --at 50 --out forecast.csv",
 )
+_add(app, "rank", _rank.rank, "metalcx rank mine --curves runs.csv --metric val_loss:min:0 --at 50 --top 5")
+_add(
+    app,
+    "replay",
+    _replay.replay,
+    "metalcx replay metalcx-base --curves past.csv --metric val_loss:min:0 --threshold .05 --out replay",
+)
 _benches = _room("bench", "The protocols by which every forecaster is judged.")
 _add(_benches, "transfer", _bench.transfer, "metalcx bench transfer --data data --out results --forecaster med5")
 _add(_benches, "encoder", _bench.encoder, "metalcx bench encoder --data data --out results --space nas-bench-macro")
+_add(_benches, "stopping", _bench.stopping, "metalcx bench stopping --data data --out results --row med5 --row asha")
 _models_room = _room("models", "The models that ship with metalcx, and those in a folder.")
 _add(_models_room, "list", _models.list_, "metalcx models list --json")
 _add(_models_room, "show", _models.show, "metalcx models show metalcx-base")

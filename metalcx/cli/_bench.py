@@ -1,4 +1,4 @@
-"""`metalcx bench transfer` and `metalcx bench encoder`."""
+"""`metalcx bench transfer`, `metalcx bench encoder` and `metalcx bench stopping`."""
 
 from __future__ import annotations
 
@@ -148,3 +148,30 @@ def encoder(
         print_json(rows)
     else:
         print_table(columns, [[r.get(column, "") for column in columns] for r in rows], left=1 if timing else 4)
+
+
+def stopping(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder in which the corpora are.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Folder for tables and what is needed to resume; that of bench transfer has trained models already.",
+        ),
+    ],
+    row: Annotated[
+        list[str] | None, typer.Option("--row", metavar="NAME", help="What to judge; repeat. All by default.")
+    ] = None,
+    orders: Annotated[int, typer.Option("--orders", metavar="N", min=1, help="Random orders of each task.")] = 30,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge rules of stopping by what they save on recorded runs without losing the best. Resumes where it ended."""
+    from metalcx.bench import run_stopping
+
+    with Progress("bench stopping") as progress:
+        result = run_stopping(data, out, rows=row or None, orders=orders, progress=progress)
+    if as_json:
+        print_json(result)
+    else:
+        typer.echo(f"{out}: tables written")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metalcx.cli._adapted import adapted
 from metalcx.cli._options import (
     CurvesOption,
     HorizonOption,
@@ -18,14 +19,13 @@ from metalcx.cli._options import (
     SeedOption,
     TaskOption,
 )
-from metalcx.cli._output import note, print_json, print_table, working
+from metalcx.cli._output import print_json, print_table, working
 from metalcx.cli._tables import check_output, read_curves, write_table
 from metalcx.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from metalcx.curves import Curves
     from metalcx.protocol import Forecast
 
 
@@ -64,23 +64,11 @@ def forecast(
             "give the t at which a run is complete with --horizon, or a column 'status' with --runs"
         )
     with working(f"forecasting {len(queries)} runs"):
-        result = _forecast(model, data, queries, at, seed)
+        result = adapted(model, data, seed).forecast(queries, at=at)
     frame = result.to_frame()
     if out is not None:
         write_table(frame, out)
     _show(frame, result, model, out, as_json)
-
-
-def _forecast(model: str, data: Curves, queries: Curves, at: list[float], seed: int) -> Forecast:
-    from metalcx import hub
-
-    forecaster = hub.load(model)
-    if hub.describe(model)["base"] is None:
-        support = data.finished()
-        if not len(support):
-            note(f"metalcx: no run of the table is finished; {model} forecasts without any support")
-        forecaster = forecaster.adapt(support, seed=seed)
-    return forecaster.forecast(queries, at=at)
 
 
 def _show(frame: pd.DataFrame, result: Forecast, model: str, out: Path | None, as_json: bool) -> None:

@@ -8,35 +8,67 @@ from metalcx.decide._decision import Decision, DecisionLog
 from metalcx.decide._fast_hyperband import f_hyperband
 from metalcx.decide._halving import Bracket, brackets, hyperband, successive_halving
 from metalcx.decide._policy import StopPolicy
+from metalcx.decide._prefixes import PrefixForecasts, Recording
 from metalcx.decide._q_search import EPSILON_SCHEDULE, q_search, stretched
 from metalcx.decide._random_search import EarlyStop, random_search
 from metalcx.decide._rank import Ranking, rank
 from metalcx.decide._record import SearchRecord, Step
+from metalcx.decide._replay import (
+    Advice,
+    Event,
+    Outcome,
+    Progress,
+    Replay,
+    StopRule,
+    orders_of,
+    outcome,
+    simulate,
+    summary,
+)
+from metalcx.decide._rules import NoStopping, PolicyRule, doublings, replay
 from metalcx.decide._score import ForecastScore, LastValue, Score
+from metalcx.decide._thaw import thaw
 from metalcx.decide._trials import Recorded, Trials
 
 __all__ = [
     "EPSILON_SCHEDULE",
+    "Advice",
     "Bracket",
     "Decision",
     "DecisionLog",
     "EarlyStop",
+    "Event",
     "ForecastScore",
     "LastValue",
+    "NoStopping",
+    "Outcome",
+    "PolicyRule",
+    "PrefixForecasts",
+    "Progress",
     "Ranking",
     "Recorded",
+    "Recording",
+    "Replay",
     "Score",
     "SearchRecord",
     "Step",
     "StopPolicy",
+    "StopRule",
     "Trials",
     "asha",
     "brackets",
+    "doublings",
     "f_hyperband",
     "hyperband",
+    "orders_of",
+    "outcome",
     "q_search",
     "random_search",
     "rank",
+    "replay",
+    "simulate",
     "stretched",
     "successive_halving",
+    "summary",
+    "thaw",
 ]

@@ -41,7 +41,7 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; what is not known is None."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return {name: plain(value) for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, known: dict[str, Any]) -> Decision:
@@ -57,7 +57,8 @@ class Decision:
         return cls(**{**known, **dict.fromkeys(missing, math.nan)})
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """As a JSON value; NaN and infinity are None."""
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from metalcx.curves import Curves
 from metalcx.decide._decision import Decision, DecisionLog
 from metalcx.errors import DataError
-from metalcx.protocol import FloatArray, Forecaster
+from metalcx.protocol import FloatArray, Forecast, Forecaster
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -31,6 +31,8 @@ class StopPolicy:
         threshold: Runs with a lower probability are stopped.
         nth: A run has to beat the n-th best finished run.
         margin: By how much the value to beat is eased, in the metric's unit.
+        width: Factor on the spread of forecasts around their medians: above 1, fewer runs are stopped. A forecast
+            stores no quantile beyond .005 and .995, so that only with a width a threshold reaches further out.
         startup: No run is stopped before so many have finished without diverging.
         grace: No run is stopped before it has reached this time.
         patience: A run is stopped only if the probability was below the threshold at each of its last points, so many.
@@ -50,6 +52,7 @@ class StopPolicy:
     threshold: float = 0.05
     nth: int = 1
     margin: float = 0.0
+    width: float = 1.0
     startup: int = 5
     grace: float = 0.0
     patience: int = 1
@@ -71,6 +74,8 @@ class StopPolicy:
                 raise ValueError(f"{name} is at least 1; got {number}")
         if not self.margin >= 0:
             raise ValueError(f"margin is at least 0; got {self.margin}")
+        if not 0 < self.width < np.inf:
+            raise ValueError(f"width is a positive factor; got {self.width}")
 
     def decide(self, curves: Curves) -> list[Decision]:
         """One decision for every running run of `curves`, in their order.
@@ -154,7 +159,7 @@ class StopPolicy:
         # One forecast of all, each with its own past; ids only tell them apart.
         parts = [running] + [running.truncate(t) for t in seen[1:]]
         asked = Curves.concat([replace(part, ids=_numbered(rows, i)) for i, part in enumerate(parts)])
-        better = model.forecast(asked, at=about.horizon).prob_better(about.incumbent)
+        better = prob_better(model.forecast(asked, at=about.horizon), about.incumbent, self.width)
         return better.reshape(self.patience, len(running)).T
 
     def _model(self, curves: Curves) -> Forecaster:
@@ -208,6 +213,17 @@ class StopPolicy:
             horizon=chance.horizon,
             metric=metric.name,
         )
+
+
+def prob_better(forecast: Forecast, than: float, width: float = 1.0) -> FloatArray:
+    """P(value is better than `than`) by forecasts of one time each, made `width` times as wide; shape (n,)."""
+    if width == 1.0:
+        return forecast.prob_better(than)
+    median = forecast.values[:, 0, forecast.values.shape[-1] // 2]
+    # A wider forecast beats a value as often as the narrow one beats a value so much nearer to its median.
+    with np.errstate(invalid="ignore"):
+        nearer = median + (than - median) / width
+    return forecast.prob_better(np.where(np.isfinite(median), nearer, than))
 
 
 class Chance(NamedTuple):

@@ -13,6 +13,7 @@ from metalcx.forecasters._aligned import Aligned, align
 from metalcx.forecasters._base import BaseForecaster, gaussian
 from metalcx.forecasters._binning import binned, points_before
 from metalcx.forecasters._families import FAMILIES, Fit, fit
+from metalcx.forecasters._memory import remembered
 from metalcx.forecasters._simple import prior_scale, shrunk_variance
 
 #: Points to which a prefix is averaged before it is fitted.
@@ -101,6 +102,7 @@ def _recalibrate(moves: FloatArray, gains: FloatArray) -> tuple[FloatArray, Floa
     return TRUST[chosen], np.median(rest[row, chosen], -1), errors[row, chosen]
 
 
+@remembered
 def _extrapolate(
     curves: PaddedCurves, length: IntArray, which: IntArray, times: FloatArray, names: tuple[str, ...]
 ) -> FloatArray:

@@ -2,5 +2,6 @@
 
 from metalcx.reports._calibration import plot_calibration as plot_calibration
 from metalcx.reports._fan import plot_fan as plot_fan
+from metalcx.reports._stops import plot_stops as plot_stops
 
-__all__ = ["plot_calibration", "plot_fan"]
+__all__ = ["plot_calibration", "plot_fan", "plot_stops"]

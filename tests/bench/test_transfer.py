@@ -125,7 +125,7 @@ def test_every_fold_is_another_family_and_all_are_there() -> None:
     sources = [task(f"t{i}", f"f{i % 7}", n=10, points=6) for i in range(9)]
     for folds in (None, 3, 50):
         study = _transfer.Study(Path(), Path(), False, folds)
-        found = _transfer._folds(study, sources)
+        found = _transfer.folds_of(study, sources)
         assert len(found) == (3 if folds == 3 else 7)
         assert sorted(f for fold in found for f in fold) == [f"f{i}" for i in range(7)]
     units = _transfer._units(study, sources, ("last", "metalcx"), 3)

@@ -1,0 +1,102 @@
+"""`metalcx rank`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metalcx.cli._adapted import adapted
+from metalcx.cli._options import (
+    CurvesOption,
+    HorizonOption,
+    JsonOption,
+    MetricOption,
+    ModelArgument,
+    RunsOption,
+    SeedOption,
+    TaskOption,
+)
+from metalcx.cli._output import print_json, print_table, working
+from metalcx.cli._tables import check_output, read_curves, write_table
+from metalcx.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from metalcx.curves import Curves
+
+
+def rank(
+    model: ModelArgument,
+    curves: CurvesOption,
+    metric: MetricOption,
+    at: Annotated[float, typer.Option("--at", metavar="T", help="Time at which runs are compared.")],
+    runs: RunsOption = None,
+    top: Annotated[
+        int | None, typer.Option("--top", metavar="K", min=1, help="Show the best K; adds P(among the best K).")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="F", help="Write the rows there, .csv or .parquet, not to the screen."),
+    ] = None,
+    task: TaskOption = None,
+    horizon: HorizonOption = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Order the runs of a table by what they are forecast to be at T, the best first.
+
+    Running runs are forecast as by `metalcx forecast`; finished ones are known and ranked beside them, at their last
+    value if they ended before T. Each row says how likely its run is to be the best of all, and, where a run is
+    finished, to beat the best finished one (the incumbent), and by how much on average (expected improvement).
+    """
+    from metalcx.curves import Metric
+    from metalcx.decide import rank as rank_runs
+
+    if out is not None:
+        check_output(out)
+    data = read_curves(curves, Metric.parse(metric), runs, task, horizon)
+    data = data.take((data.padded().length > 0) | (data.status == "diverged"))
+    if not len(data):
+        raise DataError(f"{curves}: no run has a measured value, so there is nothing to rank")
+    with working(f"ranking {len(data)} runs"):
+        forecast = adapted(model, data, seed).forecast(data, at=_times(data, at))
+        incumbent = _incumbent(data)
+        frame = rank_runs(forecast, seed).to_frame(top or 1, incumbent)
+    frame.insert(2, "status", [dict(zip(data.ids, data.status, strict=True))[run] for run in frame["run"]])
+    shown = frame if top is None else frame.head(top)
+    if out is not None:
+        write_table(shown, out)
+    _show(shown, {"model": model, "metric": data.metric.to_dict(), "at": at, "incumbent": incumbent}, out, as_json)
+
+
+def _times(data: Curves, at: float) -> list[list[float]]:
+    """`at` for running runs; a finished one does not go on, so that its last time is the latest it is asked for."""
+    padded = data.padded()
+    return [
+        [min(at, float(last)) if status != "running" and n else at]
+        for status, last, n in zip(data.status, padded.t_last, padded.length, strict=True)
+    ]
+
+
+def _incumbent(data: Curves) -> float | None:
+    """Last value of the best finished run; None if there is none."""
+    try:
+        return data.best()
+    except DataError:
+        return None
+
+
+def _show(frame: pd.DataFrame, head: dict[str, object], out: Path | None, as_json: bool) -> None:
+    if as_json:
+        rows = {"out": str(out), "n_rows": len(frame)} if out is not None else {"rows": frame.to_dict("records")}
+        print_json(head | rows)
+    elif out is not None:
+        typer.echo(f"{out}: {len(frame)} runs, the best first")
+    elif sys.stdout.isatty():
+        print_table(list(map(str, frame.columns)), frame.itertuples(index=False), f"Ranked by {head['model']}", left=3)
+    else:
+        frame.to_csv(sys.stdout, index=False, lineterminator="\n")

@@ -1,0 +1,323 @@
+"""Past runs replayed as if they were live: what a rule would have stopped, saved and lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from metalcx.decide._decision import plain
+from metalcx.decide._prefixes import BoolArray, IntArray, Recording
+from metalcx.errors import DataError
+from metalcx.protocol import FloatArray
+
+#: Runs that it is wrong to stop: so many of the truly best.
+TOP = 5
+
+#: Later than any point.
+NEVER = np.iinfo(np.int64).max // 2
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a rule says of every run after every point that it is asked about, as long as nothing else happens.
+
+    Attributes:
+        low: Whether the run is to be stopped there, shape (n, m).
+        score: Who is stopped first where not all may be: the lowest; NaN where nothing was asked; shape (n, m).
+        incumbent: The oriented value that a run has to beat; NaN if there is none.
+    """
+
+    low: BoolArray
+    score: FloatArray
+    incumbent: float = float("nan")
+
+
+@dataclass
+class Progress:
+    """What has happened so far.
+
+    Attributes:
+        finished: Runs that came to their end, in that order.
+        stopped: Runs that were stopped.
+        points: After how many points each of those was.
+    """
+
+    finished: list[int] = field(default_factory=list)
+    stopped: list[int] = field(default_factory=list)
+    points: list[int] = field(default_factory=list)
+
+
+class StopRule(Protocol):
+    """Decides which runs are stopped when; knows of the recording what has happened so far."""
+
+    @property
+    def most_stopped(self) -> float:
+        """The largest share of the runs started that may be stopped."""
+        ...
+
+    def advise(self, progress: Progress) -> Advice | None:
+        """What holds until another run ends; None to stop nobody."""
+        ...
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a run.
+
+    Attributes:
+        clock: When: in points, the workers' runs taking one each at a time.
+        run: Position of the run.
+        what: ``started``, ``stopped`` or ``finished``.
+        points: Points of the run so far.
+        score: By which it was stopped; NaN otherwise.
+        incumbent: Oriented value that it had to beat; NaN if there was none.
+    """
+
+    clock: int
+    run: int
+    what: str
+    points: int
+    score: float = float("nan")
+    incumbent: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of one order.
+
+    Attributes:
+        recording: The runs.
+        order: In which they were started.
+        workers: Side by side.
+        events: All that happened, in order.
+    """
+
+    recording: Recording = field(repr=False)
+    order: IntArray = field(repr=False)
+    workers: int
+    events: tuple[Event, ...] = field(repr=False)
+
+    @property
+    def kept(self) -> IntArray:
+        """Runs that came to their end, in that order."""
+        return np.array([e.run for e in self.events if e.what == "finished"], dtype=np.int64)
+
+    @property
+    def stopped(self) -> IntArray:
+        """Runs that were stopped, in that order."""
+        return np.array([e.run for e in self.events if e.what == "stopped"], dtype=np.int64)
+
+    @property
+    def spent(self) -> int:
+        """Points of all runs together."""
+        return sum(e.points for e in self.events if e.what != "started")
+
+    @property
+    def clock(self) -> int:
+        """When the last run ended."""
+        return max(e.clock for e in self.events)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What it saved and lost."""
+        return outcome(self.recording, self.kept, self.spent)
+
+    def time(self, event: Event) -> float:
+        """Time of the run's point at which something happened; NaN before the first."""
+        return float(self.recording.padded.t[event.run, event.points - 1]) if event.points else float("nan")
+
+    def timeline(self) -> list[dict[str, Any]]:
+        """All events as JSON values: ``clock, run, what, points, t, score, incumbent``; what is not known is None."""
+        curves = self.recording.curves
+        return [
+            {
+                "clock": e.clock,
+                "run": plain(curves.ids[e.run]),
+                "what": e.what,
+                "points": e.points,
+                "t": plain(self.time(e)),
+                "score": plain(e.score),
+                "incumbent": plain(curves.metric.sign * e.incumbent),
+            }
+            for e in self.events
+        ]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was saved and what was lost.
+
+    Attributes:
+        spent: Points.
+        speed_up: Points that all runs cost over points spent.
+        regret: By how much the best of all beats the best that was kept, in units of `Recording.spread`.
+        keeps_best: Whether a run as good as the best of all was kept.
+        wrong: Runs of the true top `TOP` that were not kept, best first.
+    """
+
+    spent: int
+    speed_up: float
+    regret: float
+    keeps_best: bool
+    wrong: tuple[int, ...]
+
+
+def outcome(recording: Recording, kept: npt.ArrayLike, spent: int, found: float | None = None) -> Outcome:
+    """What came of keeping these runs at this cost, however they were chosen.
+
+    Args:
+        recording: All runs.
+        kept: Positions of those that came to their end.
+        spent: Points.
+        found: Oriented value of the best that is left; by default the best final of the kept.
+    """
+    final, rows = recording.final, np.asarray(kept, dtype=np.int64)
+    best = float(final.max())
+    left = float(final[rows].max(initial=-np.inf)) if found is None else found
+    regret = 0.0 if left >= best else (best - left) / recording.spread
+    top = np.argsort(-final, kind="stable")[:TOP]
+    wrong = tuple(int(i) for i in top[~np.isin(top, rows)])
+    return Outcome(spent, float(recording.length.sum()) / spent, regret, left >= best, wrong)
+
+
+def simulate(recording: Recording, rule: StopRule, order: npt.ArrayLike | None = None, workers: int = 1) -> Replay:
+    """Replay the runs in one order.
+
+    All workers take one point at a time. After each, runs at their end are finished, then the rule is asked about the
+    others, and a freed worker starts the next run, which takes its first point along with the others' next one.
+
+    Args:
+        recording: The runs.
+        rule: Decides what is stopped.
+        order: Positions of the runs in the order in which they are started; by default as they stand.
+        workers: Runs that go on side by side.
+
+    Raises:
+        DataError: If the order is not one of all runs.
+        ValueError: If there is no worker.
+    """
+    n = len(recording)
+    given = np.arange(n) if order is None else np.asarray(order, dtype=np.int64)
+    if sorted(given.tolist()) != list(range(n)):
+        raise DataError(f"an order holds the position of each of the {n} runs once")
+    if workers < 1:
+        raise ValueError(f"workers is at least 1; got {workers}")
+    floor = _Floor(recording, rule, given.tolist()[::-1], workers)
+    while floor.busy:
+        floor.step()
+    return Replay(recording, given, workers, tuple(floor.events))
+
+
+class _Floor:
+    """The workers, from one moment at which something happens to the next."""
+
+    def __init__(self, recording: Recording, rule: StopRule, waiting: list[int], workers: int) -> None:
+        self.recording, self.rule, self.waiting, self.workers = recording, rule, waiting, workers
+        self.clock = 0
+        self.progress = Progress()
+        self.events: list[Event] = []
+        self.busy: dict[int, int] = {}
+        self._length = recording.length.tolist()
+        self._status = recording.curves.status.tolist()
+        points = recording.points.tolist()
+        # Number of the question that comes after so many points, and the one asked just there.
+        self._after = np.searchsorted(points, np.arange(max(self._length) + 1), side="right").tolist()
+        self._at = {p: j for j, p in enumerate(points)}
+        self._points = recording.points
+        self._hear()
+        self._start()
+
+    def _start(self) -> None:
+        while self.waiting and len(self.busy) < self.workers:
+            run = self.waiting.pop()
+            self.busy[run] = self.clock
+            self.events.append(Event(self.clock, run, "started", 0))
+
+    def _hear(self) -> None:
+        advice = self.rule.advise(self.progress)
+        if advice is not None and (self.advice is None or advice.low is not self.advice.low):
+            wait = np.where(advice.low, self._points, NEVER)
+            later = np.minimum.accumulate(wait[:, ::-1], axis=1)[:, ::-1]
+            # Where the next question is that would stop the run, from each question on; the last column is none.
+            self._next = np.column_stack([later, np.full(len(later), NEVER)])
+        self.advice = advice
+
+    advice: Advice | None = None
+
+    def _moment(self, run: int, start: int) -> int:
+        """When something may happen to a run next."""
+        end = self._length[run]
+        if self.advice is None:
+            return start + end
+        ahead = int(self._next[run, self._after[self.clock - start]])
+        return start + min(end, ahead)
+
+    def step(self) -> None:
+        """Go to the next moment, end what ends there, and start others."""
+        self.clock = min(self._moment(run, start) for run, start in self.busy.items())
+        over = [run for run, start in self.busy.items() if self.clock - start == self._length[run]]
+        for run in over:
+            del self.busy[run]
+            self.progress.finished.append(run)
+            self.events.append(Event(self.clock, run, "finished", self._length[run]))
+        if over:
+            self._hear()
+        self._stop()
+        self._start()
+
+    def _stop(self) -> None:
+        if self.advice is None:
+            return
+        low, score = self.advice.low, self.advice.score
+        asked = [(run, self.clock - start) for run, start in self.busy.items()]
+        advised = [(run, p) for run, p in asked if p in self._at and low[run, self._at[p]]]
+        advised.sort(key=lambda pair: score[pair[0], self._at[pair[1]]])
+        ended = advised[: self._room()]
+        others = self._completed() + len(asked) - len(ended)
+        # Somebody has to be left, as `StopPolicy` has it.
+        for run, p in ended if others else ended[:-1]:
+            del self.busy[run]
+            self.progress.stopped.append(run)
+            self.progress.points.append(p)
+            about = float(score[run, self._at[p]]), self.advice.incumbent
+            self.events.append(Event(self.clock, run, "stopped", p, *about))
+        if ended:
+            self._hear()
+
+    def _room(self) -> int:
+        """How many more may be stopped."""
+        if self.rule.most_stopped >= 1:
+            return len(self.busy)
+        started = len(self.busy) + len(self.progress.finished) + len(self.progress.stopped)
+        cut_short = sum(self._status[run] == "censored" for run in self.progress.finished)
+        gone = len(self.progress.stopped) + cut_short
+        return max(int(self.rule.most_stopped * started + 1e-9) - gone, 0)
+
+    def _completed(self) -> int:
+        return sum(self._status[run] == "completed" for run in self.progress.finished)
+
+
+def orders_of(n: int, count: int, seed: int = 0) -> list[IntArray]:
+    """Random orders of n runs; the first of many are those of few."""
+    return [np.random.default_rng([seed, i]).permutation(n) for i in range(count)]
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Over orders: medians of speed-up and regret with the central 95 % of orders, and shares.
+
+    Keys: ``orders, speed_up, speed_up_low, speed_up_high, spent, regret, regret_low, regret_high, keeps_best,
+    wrong_stops`` (mean number of the true top `TOP`).
+    """
+    found: dict[str, Any] = {"orders": len(outcomes)}
+    for name in ("speed_up", "regret"):
+        values = [getattr(o, name) for o in outcomes]
+        low, middle, high = np.quantile(values, [0.025, 0.5, 0.975], method="inverted_cdf")
+        found |= {name: float(middle), f"{name}_low": float(low), f"{name}_high": float(high)}
+    found["spent"] = float(np.mean([o.spent for o in outcomes]))
+    found["keeps_best"] = float(np.mean([o.keeps_best for o in outcomes]))
+    found["wrong_stops"] = float(np.mean([len(o.wrong) for o in outcomes]))
+    return found
