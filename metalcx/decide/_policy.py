@@ -39,8 +39,8 @@ class StopPolicy:
         metrics: Names of declared metrics in which a run may win; one that may win in any of them goes on. By default
             the primary metric.
         readapt: Adapt the model to the finished runs among the curves that are decided on; else it is used as given.
-        most_support: With `readapt`, the largest number of finished runs to adapt to, which bounds what a decision costs:
-            completed runs first, spread evenly over the order of their last values, the best among them.
+        most_support: With `readapt`, the largest number of finished runs to adapt to, which bounds what a decision
+            costs: completed ones first, spread evenly over the order of their last values, the best among them.
         dry_run: Decide and give reasons, but stop nothing.
         log: File of JSON lines to which decisions are appended.
 
@@ -69,7 +69,12 @@ class StopPolicy:
         for name, share in within.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} is a share between 0 and 1; got {share}")
-        counts = {"nth": self.nth, "startup": self.startup, "patience": self.patience, "most_support": self.most_support}
+        counts = {
+            "nth": self.nth,
+            "startup": self.startup,
+            "patience": self.patience,
+            "most_support": self.most_support,
+        }
         for name, number in counts.items():
             if number is not None and number < 1:
                 raise ValueError(f"{name} is at least 1; got {number}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from metalcx.corpora.importers._settings import flat
 from metalcx.curves import Curves, Metric
 from metalcx.errors import DataError
 
@@ -78,20 +80,24 @@ def to_curves(metric: Metric, records: Sequence[Record]) -> Curves:
     )
 
 
-def to_records(curves: Curves) -> list[Record]:
-    """The runs of `curves`, of whose metrics the primary one is kept."""
-    configs: Iterable[Mapping[Any, Any]] = (
-        [{}] * len(curves) if curves.config is None else curves.config.to_dict("records")
-    )
-    ends = curves.offsets
-    return [
-        Record(str(run), {str(k): v for k, v in config.items() if v == v}, _points(curves, ends[i], ends[i + 1]), status)
-        for i, (run, config, status) in enumerate(zip(curves.ids, configs, curves.status, strict=True))
-    ]
+Runs = Curves | str | Path | None
 
 
-def _points(curves: Curves, start: int, end: int) -> dict[float, float]:
-    return dict(zip(curves.t[start:end].tolist(), curves.y[start:end].tolist(), strict=True))
+def as_json(runs: Runs) -> Any:
+    """Earlier runs, or the folder that keeps them, as JSON values, for a host that stores its callbacks' arguments."""
+    if not isinstance(runs, Curves):
+        return runs if runs is None else str(runs)
+    configs = [{}] * len(runs) if runs.config is None else runs.config.to_dict("records")
+    points = [list(map(list, zip(run.t.tolist(), run.y.tolist(), strict=True))) for run in runs]
+    known = zip(runs.ids, configs, points, runs.status, strict=True)
+    return [{"run": str(run), "config": flat(c), "points": p, "status": status} for run, c, p, status in known]
+
+
+def from_json(runs: Runs | Sequence[Mapping[str, Any]], metric: Metric) -> Runs:
+    """What `as_json` was given."""
+    if runs is None or isinstance(runs, Curves | str | Path):
+        return runs
+    return to_curves(metric, [Record(**{**run, "points": dict(run["points"])}) for run in runs])
 
 
 def of_metric(curves: Curves, metric: Metric) -> Curves:

@@ -7,10 +7,8 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from metalcx.curves import Curves, Metric
 from metalcx.decide import Decision, StopPolicy
 from metalcx.integrations._board import Board
 from metalcx.integrations._policy import judge
@@ -22,10 +20,9 @@ class Run:
     """One training among others.
 
     Args:
-        metric: What is reported.
+        board: The runs among which it stands.
         policy: Decides whether it goes on.
-        runs: Finished runs to compare with, or a folder of them to which this one is added.
-        name: Its id; by default a new one. A run that a folder has is taken up where it was.
+        name: Its id; by default a new one. A run that the board's folder has is taken up where it was.
         config: Hyperparameters.
         horizon: Time at which this training ends by itself, where the policy names none.
         check_finite: Stop at a value that is not finite; else such a value counts as not measured.
@@ -36,9 +33,8 @@ class Run:
 
     def __init__(
         self,
-        metric: Metric,
+        board: Board,
         policy: StopPolicy,
-        runs: Curves | str | Path | None = None,
         name: str | None = None,
         config: Mapping[str, Any] | None = None,
         horizon: float | None = None,
@@ -48,7 +44,7 @@ class Run:
         self.policy = replace(policy, horizon=horizon) if policy.horizon is None else policy
         self.check_finite = check_finite
         self.decision: Decision | None = None
-        self._board = Board(metric, runs)
+        self._board = board
         self._record = self._board.start(self.name, config)
 
     def report(self, t: float, value: float) -> Decision:

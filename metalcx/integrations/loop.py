@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from metalcx.curves import Curves, Metric
+from metalcx.integrations._board import Board
 from metalcx.integrations._policy import MODEL, PolicyOptions, policy_of
 from metalcx.integrations._run import Run
 from metalcx.protocol import Forecaster
@@ -68,6 +69,6 @@ def watch(
         ValueError: If an argument is out of range.
     """
     declared = Metric.parse(metric) if isinstance(metric, str) else metric
-    watched = Run(declared, policy_of(model, **policy), runs, run, config, check_finite=check_finite)
+    watched = Run(Board(declared, runs), policy_of(model, **policy), run, config, check_finite=check_finite)
     yield watched
     watched.end()

@@ -54,7 +54,7 @@ __all__ = ["MetalcxPruner"]
 _STATUS = {TrialState.COMPLETE: "completed", TrialState.PRUNED: "censored"}
 
 
-class MetalcxPruner(BasePruner):  # type: ignore[misc]
+class MetalcxPruner(BasePruner):
     """Prunes a trial whose forecast says that it will hardly beat the best finished trial.
 
     What it knows it reads from the study, so that any storage, threads, processes and a study that was killed are
@@ -89,7 +89,9 @@ class MetalcxPruner(BasePruner):  # type: ignore[misc]
         **policy: Unpack[PolicyOptions],
     ) -> None:
         self._metrics = {goal: declared("value", goal, lower, upper) for goal in ("max", "min")}
-        self._policy = policy_of(model, **{"startup": n_startup_trials, "grace": n_warmup_steps, **policy})  # type: ignore[typeddict-item]
+        policy.setdefault("startup", n_startup_trials)
+        policy.setdefault("grace", n_warmup_steps)
+        self._policy = policy_of(model, **policy)
         self._wrapped_pruner = wrapped_pruner
         self._check_finite = check_finite
         # Finished trials do not change: theirs are read once. Threads that fill this at once fill in the same.

@@ -60,7 +60,7 @@ class CurveRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        goal: Literal["max", "min"] = "max",
+        goal: Literal["max", "min"],
         *,
         lower: float | None = None,
         upper: float | None = None,
@@ -79,10 +79,12 @@ class CurveRegressor(RegressorMixin, BaseEstimator):
         Raises:
             DataError: If a value leaves the bounds, or the horizon is not finite.
         """
-        X, y = validate_data(self, X, y, ensure_all_finite="allow-nan", y_numeric=True, dtype=np.float64)
-        self.horizon_ = float(X.shape[1] + 1 if self.horizon is None else self.horizon)
+        known: tuple[FloatArray, FloatArray] = validate_data(
+            self, X, y, ensure_all_finite="allow-nan", y_numeric=True, dtype=np.float64
+        )
+        self.horizon_ = float(self.n_features_in_ + 1 if self.horizon is None else self.horizon)
         base = load(self.model) if isinstance(self.model, str | Path) else self.model
-        self.model_ = base.adapt(self._curves(X, np.asarray(y, dtype=np.float64)))
+        self.model_ = base.adapt(self._curves(*known))
         return self
 
     def predict(self, X: npt.ArrayLike) -> FloatArray:
