@@ -64,7 +64,7 @@ def test_a_bounded_support_by_default() -> None:
 def test_arguments_are_checked_at_once() -> None:
     with pytest.raises(ValueError, match="threshold"):
         policy_of("metalcx-base", threshold=2)
-    with pytest.raises(ValueError, match="mode, lower or upper.*'auto'"):
+    with pytest.raises(ValueError, match=r"mode, lower or upper.*'auto'"):
         declared("val_loss", "auto", None, None)
     with pytest.raises(ValueError, match="lower bound"):
         declared("val_loss", "min", 1.0, 0.0)

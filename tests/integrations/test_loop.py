@@ -69,16 +69,21 @@ def test_a_training_that_broke_off_goes_on_with_the_same_decisions(tmp_path: Pat
     folder = tmp_path / "runs"
     for i, final in enumerate((0.02, 0.03, 0.04, 0.05, 0.06)):
         train(losses(final), folder, run=f"earlier {i}")
-    first = []
-    with pytest.raises(KeyboardInterrupt), watch(LOSS, folder, run="mine", model=MODEL, horizon=EPOCHS) as run:
-        for epoch in range(1, 7):
-            first.append(run.report(epoch, values[epoch - 1]))
-        raise KeyboardInterrupt
+    first: list[Decision] = []
+    with pytest.raises(KeyboardInterrupt):
+        broken_off(folder, values[:6], first)
     with watch(LOSS, folder, run="mine", model=MODEL, horizon=EPOCHS) as run:
         # From a checkpoint after the fourth epoch.
         again = [run.report(epoch, values[epoch - 1]) for epoch in range(5, EPOCHS + 1)]
-    assert first == whole[:6]
-    assert again == whole[4:]
+    assert [d.to_dict() for d in first] == [d.to_dict() for d in whole[:6]]
+    assert [d.to_dict() for d in again] == [d.to_dict() for d in whole[4:]]
+
+
+def broken_off(folder: Path, values: list[float], decisions: list[Decision]) -> None:
+    """A training that is interrupted after these values."""
+    with watch(LOSS, folder, run="mine", model=MODEL, horizon=EPOCHS) as run:
+        decisions.extend(run.report(epoch, value) for epoch, value in enumerate(values, 1))
+        raise KeyboardInterrupt
 
 
 def test_a_dry_run_stops_nothing() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
@@ -43,8 +44,6 @@ def test_it_is_the_forecaster_on_these_curves() -> None:
     metric = Metric("value", "max", 0.0, 1.0)
     rows = [(i, t, X[i, t - 1]) for i in range(12) for t in range(1, EPOCHS + 1) if not np.isnan(X[i, t - 1])]
     rows += [(i, HORIZON, y[i]) for i in range(8)]
-    import pandas as pd
-
     known = Curves.from_frame(pd.DataFrame(rows, columns=["run", "t", "value"]), metric)
     forecast = model.adapt(known.completed()).forecast(known.running(), at=HORIZON)
     assert fitted.predict(X[8:]) == pytest.approx(forecast.mean)
