@@ -21,7 +21,7 @@ from metalcx.integrations.ray import MetalcxScheduler, MetalcxStopper  # noqa: E
 WHOLE = [losses(final) for final in (0.02, 0.03, 0.04, 0.05, 0.06)]
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def local() -> Iterator[None]:
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     yield
@@ -102,6 +102,7 @@ def test_the_scheduler_knows_every_end() -> None:
     assert scheduler.debug_string() == "metalcx: 1 of 6 trials were stopped"
 
 
+@pytest.mark.usefixtures("local")
 @pytest.mark.parametrize("kind", ["stopper", "scheduler"])
 def test_an_experiment(tmp_path: Path, kind: str) -> None:
     curves = [*WHOLE, [1.0] * EPOCHS]
