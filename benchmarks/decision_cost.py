@@ -4,13 +4,15 @@
 
 Made-up curves of 50 points with two hyperparameters; so many runs have finished, and of the running ones 20 points are
 seen. `decide` is a decision when no run has finished since the last one, `adapt` what is added after one has. Wall
-time and processor time, each the least of `--repeat`, one thread. Writes `results/decision_cost.csv`.
+time and processor time, each the least of `--repeat`, one thread; on a machine that other work shares, only the
+processor time says what a decision costs. Writes `results/decision_cost.csv`.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import os
 import platform
 import shlex
 import sys
@@ -113,7 +115,8 @@ def main() -> None:
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     about = f"# python {shlex.join(sys.argv)}; metalcx {mx.__version__}, optuna {optuna.__version__}, "
-    about += f"torch {torch.__version__}, 1 thread, {platform.machine()}\n"
+    about += f"torch {torch.__version__}, 1 thread, {platform.machine()}, "
+    about += f"{os.cpu_count()} processors at a load of {os.getloadavg()[0]:.1f}\n"
     rows = list(measured(asked.repeat))
     with (RESULTS / "decision_cost.csv").open("w", encoding="utf-8", newline="") as file:
         file.write(about)
