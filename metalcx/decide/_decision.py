@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from metalcx._lines import append_lines, bad_line, read_lines
 from metalcx.errors import DataError
 
 
@@ -79,19 +78,7 @@ class DecisionLog:
         Raises:
             DataError: If the file cannot be written.
         """
-        lines = "".join(json.dumps(decision.to_dict(), ensure_ascii=False) + "\n" for decision in decisions)
-        if not lines:
-            return
-        try:
-            handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                os.write(handle, lines.encode())
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise DataError(
-                f"{self.path}: cannot be written ({error.strerror}); choose a place that you may write to"
-            ) from None
+        append_lines(self.path, [decision.to_dict() for decision in decisions])
 
     def read(self) -> list[Decision]:
         """All decisions, oldest first; none if there is no file. A last line cut off by a kill is left out.
@@ -99,14 +86,10 @@ class DecisionLog:
         Raises:
             DataError: Names the file and the line that is no decision.
         """
-        if not Path(self.path).exists():
-            return []
-        lines = Path(self.path).read_text(encoding="utf-8").split("\n")
-        return [self._decision(i, line) for i, line in enumerate(lines[:-1], 1) if line.strip()]
+        return [self._decision(number, held) for number, held in read_lines(self.path)]
 
-    def _decision(self, number: int, line: str) -> Decision:
+    def _decision(self, number: int, held: dict[str, Any]) -> Decision:
         try:
-            known = json.loads(line)
-            return Decision.from_dict(known if isinstance(known, dict) else {})
-        except (ValueError, DataError) as error:
-            raise DataError(f"{self.path}, line {number}: {error}; delete that line, or give another file") from None
+            return Decision.from_dict(held)
+        except DataError as error:
+            raise bad_line(self.path, number, error) from None

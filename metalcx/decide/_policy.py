@@ -41,6 +41,8 @@ class StopPolicy:
         metrics: Names of declared metrics in which a run may win; one that may win in any of them goes on. By default
             the primary metric.
         readapt: Adapt the model to the finished runs among the curves that are decided on; else it is used as given.
+        most_support: With `readapt`, the largest number of finished runs to adapt to, which bounds what a decision
+            costs: completed ones first, spread evenly over the order of their last values, the best among them.
         dry_run: Decide and give reasons, but stop nothing.
         log: File of JSON lines to which decisions are appended.
 
@@ -60,6 +62,7 @@ class StopPolicy:
     horizon: float | None = None
     metrics: tuple[str, ...] = ()
     readapt: bool = False
+    most_support: int | None = None
     dry_run: bool = False
     log: Path | None = None
     _adapted: dict[str, tuple[str, Forecaster]] = field(default_factory=dict, repr=False, compare=False)
@@ -69,8 +72,14 @@ class StopPolicy:
         for name, share in within.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} is a share between 0 and 1; got {share}")
-        for name, number in {"nth": self.nth, "startup": self.startup, "patience": self.patience}.items():
-            if number < 1:
+        counts = {
+            "nth": self.nth,
+            "startup": self.startup,
+            "patience": self.patience,
+            "most_support": self.most_support,
+        }
+        for name, number in counts.items():
+            if number is not None and number < 1:
                 raise ValueError(f"{name} is at least 1; got {number}")
         if not self.margin >= 0:
             raise ValueError(f"margin is at least 0; got {self.margin}")
@@ -164,9 +173,9 @@ class StopPolicy:
 
     def _model(self, curves: Curves) -> Forecaster:
         """The model, adapted to the finished runs if that is wanted; kept until another run finishes."""
-        support = curves.finished()
-        if not self.readapt or not len(support):
+        if not self.readapt or (curves.status == "running").all():
             return self.model
+        support = _support(curves, self.most_support)
         name, about = curves.metric.name, fingerprint(support)
         known = self._adapted.get(name)
         if known is None or known[0] != about:
@@ -252,6 +261,23 @@ def _numbered(rows: npt.NDArray[np.int64], back: int) -> npt.NDArray[np.object_]
     ids = np.empty(len(rows), dtype=object)
     ids[:] = [(int(row), back) for row in rows]
     return ids
+
+
+def _support(curves: Curves, most: int | None) -> Curves:
+    """Finished runs to adapt to, at most so many, in their order among the curves."""
+    finished = np.flatnonzero(curves.status != "running")
+    if most is None or len(finished) <= most:
+        return curves.take(finished)
+    best_first = finished[np.argsort(-curves.metric.sign * curves.final[finished], kind="stable")]
+    completed = curves.status[best_first] == "completed"
+    chosen = _spread(best_first[completed], most)
+    others = _spread(best_first[~completed], most - len(chosen))
+    return curves.take(np.sort(np.concatenate([chosen, others])))
+
+
+def _spread(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+    """At most so many of `rows`, evenly, the first among them."""
+    return rows if len(rows) <= most else rows[np.arange(most) * len(rows) // max(most, 1)]
 
 
 def fingerprint(curves: Curves) -> str:

@@ -169,6 +169,30 @@ def test_readapting_is_adapting_and_happens_when_a_run_finishes() -> None:
     assert Counting.calls == 2
 
 
+def test_a_bounded_support_is_spread_over_the_finals_completed_runs_first() -> None:
+    class Seeing(Baseline):
+        seen: list[Curves] = []  # noqa: RUF012 - what every copy has seen
+
+        def adapt(self, support, **options):
+            Seeing.seen.append(support)
+            return super().adapt(support, **options)
+
+    finals = [0.70, 0.80, 0.72, 0.74, 0.76, 0.71, 0.73, 0.79]
+    curves = runs(finals, [[0.3, 0.5, 0.55]])
+    for most, ids in ((None, [*range(8)]), (8, [*range(8)]), (4, [1, 4, 5, 6]), (2, [1, 6]), (1, [1])):
+        StopPolicy(Seeing("shift"), readapt=True, most_support=most).decide(curves)
+        assert Seeing.seen[-1].ids.tolist() == ids
+    status = curves.status.copy()
+    status[[1, 3]] = "censored"
+    few = StopPolicy(Seeing("shift"), readapt=True, most_support=7)
+    few.decide(replace(curves, status=status))
+    assert Seeing.seen[-1].ids.tolist() == [0, 1, 2, 4, 5, 6, 7]
+    mirrored = StopPolicy(Seeing("shift"), readapt=True, most_support=3)
+    mirrored.decide(curves)
+    mirrored.decide(curves.mirrored())
+    assert Seeing.seen[-1].ids.tolist() == Seeing.seen[-2].ids.tolist()
+
+
 def test_a_dry_run_stops_nothing_and_says_what_it_would() -> None:
     curves = runs(FINALS, [[0.05, 0.06, 0.06]])
     (decision,) = policy(curves, dry_run=True).decide(curves)
@@ -201,7 +225,16 @@ def test_a_decision_is_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"threshold": 1.5}, {"most_stopped": -0.1}, {"nth": 0}, {"startup": 0}, {"patience": 0}, {"margin": -1}]
+    "options",
+    [
+        {"threshold": 1.5},
+        {"most_stopped": -0.1},
+        {"nth": 0},
+        {"startup": 0},
+        {"patience": 0},
+        {"margin": -1},
+        {"most_support": 0},
+    ],
 )
 def test_arguments_out_of_range_are_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
