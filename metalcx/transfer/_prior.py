@@ -1,0 +1,288 @@
+"""What held on source datasets, as a prior over candidates for a dataset that nobody has seen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from metalcx.curves._batch import FloatArray, IntArray
+from metalcx.transfer._candidates import Candidates
+from metalcx.transfer._effects import Effects, by_family, combined, effect
+from metalcx.transfer._feature_map import Characteristics, FeatureMap
+from metalcx.transfer._posterior import Posterior
+from metalcx.transfer._prior_fit import Said, Trust, learn_trust, said_of
+from metalcx.transfer._ranked import RankedPosterior
+from metalcx.transfer._source_fits import SourceFits
+from metalcx.transfer._sources import Sources
+
+if TYPE_CHECKING:
+    from metalcx.encoders import Encoder
+
+#: How the target's results correct what is expected of it.
+DESIGNS = ("bayes", "rank", "equal")
+
+#: Stands for a result that is not known, where NaN cannot.
+NOTHING = 99.0
+
+
+@dataclass(frozen=True, eq=False)
+class Prior:
+    """Source surrogates over one kind of candidates, and how far they are trusted.
+
+    Attributes:
+        name: What the sources are called together.
+        characteristics: What is read of a candidate.
+        map: From that to features.
+        each: Coefficients of every source's surrogate, shape (k, f).
+        names: Of the k sources.
+        families: Of each of them.
+        weight: Of each, families counting alike, shape (k,).
+        trust: How far.
+        effects: Of the characteristics.
+        keys: Digests of candidates whose own results are known, sorted, shape (c,).
+        results: Their normal scores, NaN where one is not known, shape (c, k).
+        design: One of `DESIGNS`. ``bayes``: Bayesian regression on the sources around their mean, which is a Gaussian
+            process with the sources' covariance; ``rank``: weights by ranking loss; ``equal``: fixed weights. On each
+            stands a Gaussian process over features for what no source tells.
+    """
+
+    name: str
+    characteristics: Characteristics
+    map: FeatureMap
+    each: FloatArray
+    names: tuple[str, ...]
+    families: tuple[str, ...]
+    weight: FloatArray
+    trust: Trust
+    effects: Effects
+    keys: npt.NDArray[np.uint64]
+    results: FloatArray
+    design: str = "bayes"
+
+    def embedded(self, candidates: Candidates, encoder: Encoder | None) -> FloatArray:
+        """Embeddings of candidates, 0 where there is no architecture, shape (n, width)."""
+        return embeddings(candidates, encoder, len(self.map.middle))
+
+    def looked_up(self, candidates: Candidates) -> FloatArray:
+        """Normal scores of candidates on the sources, NaN where they were not tried, shape (n, k)."""
+        found = np.full((len(candidates), len(self.names)), np.nan)
+        if len(self.keys):
+            digest = digests(candidates.key)
+            place = np.minimum(np.searchsorted(self.keys, digest), len(self.keys) - 1)
+            known = self.keys[place] == digest
+            found[known] = self.results[place[known]]
+        return found
+
+    def covers(self, candidates: Candidates) -> float:
+        """Share of the characteristics in which the candidates differ that differ among the sources too.
+
+        Operations and hyperparameters that no source has count as not covered; 1 if candidates do not differ.
+        """
+        own = Characteristics.of(candidates)
+        wanted, known = set(own.columns), set(self.characteristics.columns)
+        if len(candidates.graphs):
+            wanted |= {f"operation {word}" for word in own.operations}
+            known |= {f"operation {word}" for word in self.characteristics.operations}
+        return len(wanted & known) / len(wanted) if wanted else 1.0
+
+    def belief(self, candidates: Candidates, encoder: Encoder | None = None, seed: int = 0) -> Posterior:
+        """What is thought of candidates before any was tried on the target.
+
+        Args:
+            candidates: Any; they need not have been tried anywhere.
+            encoder: The one that the prior was fitted with.
+            seed: Of draws, where the design has any.
+        """
+        x, embedding = self.characteristics(candidates), self.embedded(candidates, encoder)
+        features = self.map(x, embedding)
+        said = said_of(features, self.each, self.looked_up(candidates), self.weight)
+        return posterior(said, features, self.trust, self.design, seed)
+
+    # What the hub stores.
+
+    def config_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {
+            "name": self.name,
+            "characteristics": self.characteristics.to_dict(),
+            "names": self.names,
+            "families": self.families,
+            "effect_families": self.effects.families,
+            "trust": self.trust.to_dict(),
+            "design": self.design,
+        }
+
+    def tensors(self) -> dict[str, npt.NDArray[Any]]:
+        """All arrays, finite."""
+        found: dict[str, npt.NDArray[Any]] = {f"map.{name}": array for name, array in self.map.tensors().items()}
+        found |= {f"effects.{name}": array.astype(np.float32) for name, array in self.effects.tensors().items()}
+        results = np.where(np.isfinite(self.results), self.results, NOTHING).astype(np.float16)
+        return found | {
+            "each": self.each.astype(np.float32),
+            "weight": self.weight.astype(np.float32),
+            "keys": self.keys,
+            "results": results,
+        }
+
+    @classmethod
+    def build(cls, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Prior:
+        """The prior of which `config_dict` and `tensors` gave these."""
+        characteristics = Characteristics.from_dict(config["characteristics"])
+        arrays = {name: a.astype(np.float64) for name, a in tensors.items() if a.dtype.kind == "f"}
+        of_map = {name.removeprefix("map."): a for name, a in arrays.items() if name.startswith("map.")}
+        each, error = arrays["effects.each"], arrays["effects.error"]
+        effects = Effects.of_tensors(characteristics.names, tuple(config["effect_families"]), each, error)
+        results = np.where(arrays["results"] == NOTHING, np.nan, arrays["results"])
+        if config["design"] not in DESIGNS:
+            raise ValueError(f"no design {config['design']!r:.40}; there are {', '.join(DESIGNS)}")
+        return cls(
+            str(config["name"]),
+            characteristics,
+            FeatureMap(**of_map),
+            arrays["each"],
+            tuple(config["names"]),
+            tuple(config["families"]),
+            arrays["weight"],
+            Trust(**config["trust"]),
+            effects,
+            tensors["keys"],
+            results,
+            config["design"],
+        )
+
+
+def posterior(
+    said: Said, features: npt.NDArray[np.float32], trust: Trust, design: str = "bayes", seed: int = 0
+) -> Posterior:
+    """The belief that a design makes of what sources say."""
+    smooth = np.float32(np.sqrt(trust.smooth)) * features
+    mean = said.mean(trust)
+    if design == "bayes":
+        return Posterior(mean, np.hstack([said.directions(trust), smooth]), trust.noise)
+    # The sources' differences are no features here, so that what they explained is noise.
+    apart = float(np.square(said.directions(trust)).sum(1).mean())
+    if design == "equal":
+        return Posterior(mean, smooth, trust.noise + apart)
+    each = np.float32(trust.slope) * said.each(trust)
+    return RankedPosterior(mean, smooth, trust.noise + apart, each=each, weight=said.weight, seed=seed)
+
+
+def embeddings(candidates: Candidates, encoder: Encoder | None, width: int) -> FloatArray:
+    """Embeddings of candidates, each graph encoded once, 0 where there is none, shape (n, width)."""
+    if encoder is None or not len(candidates.graphs):
+        return np.zeros((len(candidates), width))
+    every = np.vstack([encoder.encode(candidates.graphs), np.zeros((1, encoder.width))])
+    return np.asarray(every[candidates.arch], dtype=np.float64)
+
+
+def digests(keys: Sequence[str] | npt.NDArray[np.object_]) -> npt.NDArray[np.uint64]:
+    """64 bits of each key."""
+    hashes = [hashlib.blake2b(str(key).encode(), digest_size=8).digest() for key in keys]
+    return np.frombuffer(b"".join(hashes), dtype="<u8").astype(np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
+class PriorFitter:
+    """Fits priors on some sources, with any families left out; what does not depend on labels is done once.
+
+    Attributes:
+        sources: The sources.
+        encoder: From graphs to vectors, if embeddings are read.
+        seed: Of draws.
+    """
+
+    sources: Sources
+    encoder: Encoder | None = None
+    seed: int = 0
+
+    @cached_property
+    def characteristics(self) -> Characteristics:
+        """What is read of candidates."""
+        return Characteristics.of(self.sources.candidates)
+
+    @cached_property
+    def x(self) -> FloatArray:
+        """Characteristics of all candidates of the sources, shape (n, p)."""
+        return self.characteristics(self.sources.candidates)
+
+    @cached_property
+    def embedding(self) -> FloatArray:
+        """Their embeddings, shape (n, width)."""
+        width = 0 if self.encoder is None else self.encoder.width
+        return embeddings(self.sources.candidates, self.encoder, width)
+
+    @cached_property
+    def map(self) -> FeatureMap:
+        """From both to features."""
+        return FeatureMap.of(self.x, self.embedding, self.seed)
+
+    @cached_property
+    def fits(self) -> SourceFits:
+        """Surrogates of the sources."""
+        return SourceFits(self.map(self.x, self.embedding), self.sources.tasks)
+
+    @cached_property
+    def looked_up(self) -> npt.NDArray[np.float32]:
+        """Normal scores of all candidates on all sources, NaN where they were not tried, shape (n, tasks)."""
+        found = np.full((len(self.sources.candidates), len(self.sources.tasks)), np.nan, np.float32)
+        for i, task in enumerate(self.sources.tasks):
+            found[task.rows, i] = task.score
+        return found
+
+    @cached_property
+    def effects(self) -> tuple[FloatArray, FloatArray]:
+        """Effect of each characteristic on each source, and its standard error, both (tasks, p)."""
+        shown = self.map.standardised(self.x)
+        pairs = [effect(shown[task.rows], task.score) for task in self.sources.tasks]
+        return np.stack([r for r, _ in pairs]), np.stack([e for _, e in pairs])
+
+    def trust(self, without: Sequence[str] = ()) -> Trust:
+        """How far sources of other families are to be trusted, by how well they predict each other."""
+        return learn_trust(self.fits, self.fits.kept(without), self.looked_up, self.seed)
+
+    def fit(
+        self, name: str, without: Sequence[str] = (), trust: Trust | None = None, design: str = "bayes"
+    ) -> Prior:
+        """The prior of all sources of other families.
+
+        Args:
+            name: What it is called.
+            without: Families that are left out of everything in which there are labels.
+            trust: How far; learned by default.
+            design: See `Prior`.
+        """
+        kept = self.fits.kept(without)
+        trust = trust or self.trust(without)
+        _, each = self.fits.solve(kept, trust.common, trust.own)
+        tasks = [task for task, use in zip(self.sources.tasks, kept, strict=True) if use]
+        r, error = (part[kept] for part in self.effects)
+        effects = combined(self.characteristics.names, *by_family(r, error, [task.family for task in tasks]))
+        keys, results = self._results(np.flatnonzero(kept))
+        return Prior(
+            name,
+            self.characteristics,
+            self.map,
+            each,
+            tuple(task.name for task in tasks),
+            tuple(task.family for task in tasks),
+            self.fits.weights(kept)[kept],
+            trust,
+            effects,
+            keys,
+            results,
+            design,
+        )
+
+    def _results(self, kept: IntArray) -> tuple[npt.NDArray[np.uint64], FloatArray]:
+        """Candidates that were tried on two sources or more, where luck evens out, and their results."""
+        table = self.looked_up[:, kept]
+        rows = np.flatnonzero(np.isfinite(table).sum(1) >= min(2, len(kept)))
+        digest = digests(self.sources.candidates.key[rows])
+        order = np.argsort(digest)
+        return digest[order], table[rows[order]].astype(np.float64)
