@@ -1,10 +1,21 @@
-"""What to do with a forecast: rank runs, stop those that will not win.
+"""What to do with a forecast: rank runs, stop those that will not win; and what to try next.
 
-Everything here holds anything that keeps `metalcx.protocol.Forecaster` and knows no model.
+Everything here holds anything that keeps `metalcx.protocol.Forecaster`, or `Belief`, and knows no model.
 """
 
 from metalcx.decide._decision import Decision, DecisionLog
 from metalcx.decide._policy import StopPolicy
 from metalcx.decide._rank import Ranking, rank
+from metalcx.decide._suggest import Belief, Choice, expected_improvement, suggest
 
-__all__ = ["Decision", "DecisionLog", "Ranking", "StopPolicy", "rank"]
+__all__ = [
+    "Belief",
+    "Choice",
+    "Decision",
+    "DecisionLog",
+    "Ranking",
+    "StopPolicy",
+    "expected_improvement",
+    "rank",
+    "suggest",
+]

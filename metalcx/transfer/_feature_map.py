@@ -36,7 +36,7 @@ class Characteristics:
     Attributes:
         operations: Operations that have columns of their own.
         space: Hyperparameters, numbers or their logarithms, and categories.
-        varying: Columns that vary among the sources, of all that there are.
+        varying: Columns that vary among the sources and repeat none before them, of all that there are.
     """
 
     operations: tuple[str, ...]
@@ -49,7 +49,9 @@ class Characteristics:
         whole = cls(vocabulary(candidates.graphs), ConfigurationSpace.of(candidates.config), ())
         raw = whole._all(candidates)
         spread = np.nanmax(raw, axis=0, initial=-np.inf) > np.nanmin(raw, axis=0, initial=np.inf)
-        return cls(whole.operations, whole.space, tuple(np.flatnonzero(spread).tolist()))
+        # Of columns that say the same of every candidate, the first.
+        _, first = np.unique(np.nan_to_num(raw, nan=-1e9), axis=1, return_index=True)
+        return cls(whole.operations, whole.space, tuple(i for i in sorted(first.tolist()) if spread[i]))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -279,6 +279,26 @@ class PriorFitter:
             design,
         )
 
+    def belief(
+        self, rows: IntArray, without: Sequence[str], trust: Trust, design: str = "bayes", seed: int = 0
+    ) -> Posterior:
+        """What the prior of all sources of other families makes one think of some of the candidates.
+
+        The same as that prior's `Prior.belief`, without working out again what is known.
+
+        Args:
+            rows: Candidates of the sources.
+            without: Families that are left out.
+            trust: How far the others are trusted.
+            design: See `Prior`.
+            seed: Of draws, where the design has any.
+        """
+        kept = self.fits.kept(without)
+        _, each = self.fits.solve(kept, trust.common, trust.own)
+        features = self.fits.features[rows]
+        said = said_of(features, each, self.looked_up[rows][:, kept], self.fits.weights(kept)[kept])
+        return posterior(said, features, trust, design, seed)
+
     def _results(self, kept: IntArray) -> tuple[npt.NDArray[np.uint64], FloatArray]:
         """Candidates that were tried on two sources or more, where luck evens out, and their results."""
         table = self.looked_up[:, kept]

@@ -31,6 +31,7 @@ class Trust:
         own: Penalty on what is a source's own.
         lookup: Share of what a candidate reached beyond its source's surrogate that is believed, 0 to 1.
         slope: By how much the mean of the sources is drawn towards nothing, about 0 to 1.
+        sway: Variance of that slope between datasets: on some, what held elsewhere fails.
         among: Variance of how datasets take after single sources.
         smooth: Variance of what no source tells and candidates that are alike share.
         noise: Variance of what no feature tells.
@@ -40,6 +41,7 @@ class Trust:
     own: float = 10.0
     lookup: float = 0.5
     slope: float = 0.8
+    sway: float = 0.1
     among: float = 0.5
     smooth: float = 0.2
     noise: float = 0.3
@@ -76,9 +78,15 @@ class Said(NamedTuple):
         return np.asarray(trust.slope * (self.each(trust) @ self.weight), dtype=np.float64)
 
     def directions(self, trust: Trust) -> npt.NDArray[np.float32]:
-        """How the sources differ from their mean: features along which a dataset may take after some of them."""
+        """Features along which a dataset may differ from what is expected, shape (n, k + 1).
+
+        By how the sources differ from their mean: it may take after some of them; and along that mean: it may take
+        after them more, or less, or not at all.
+        """
         each = self.each(trust)
-        return np.asarray((each - (each @ self.weight)[:, None]) * np.sqrt(trust.among * self.weight), dtype=np.float32)
+        mean = (each @ self.weight)[:, None]
+        apart = (each - mean) * np.sqrt(trust.among * self.weight)
+        return np.hstack([apart, np.sqrt(trust.sway) * mean]).astype(np.float32)
 
 
 def said_of(features: npt.NDArray[np.float32], each: FloatArray, looked_up: FloatArray, weight: FloatArray) -> Said:
@@ -162,13 +170,13 @@ def _likeliest(episodes: list[Episode], start: Trust) -> tuple[Trust, float]:
 
     def trust(point: FloatArray) -> Trust:
         lookup, slope = 1 / (1 + np.exp(-point[0])), np.exp(point[1])
-        among, smooth, noise = np.exp(np.clip(point[2:], -9, 3))
-        return Trust(start.common, start.own, float(lookup), float(slope), float(among), float(smooth), float(noise))
+        sway, among, smooth, noise = np.exp(np.clip(point[2:], -9, 3)).tolist()
+        return Trust(start.common, start.own, float(lookup), float(slope), sway, among, smooth, noise)
 
     def loss(point: FloatArray) -> float:
         return float(np.mean([products.surprise(trust(point)) for products in known]))
 
-    first = np.array([0.0, *np.log([start.slope, start.among, start.smooth, start.noise])])
+    first = np.array([0.0, *np.log([start.slope, start.sway, start.among, start.smooth, start.noise])])
     found = minimize(loss, first, method="L-BFGS-B", options={"maxiter": 40, "eps": 1e-4})
     return trust(found.x), float(found.fun)
 
@@ -205,7 +213,9 @@ class Products(NamedTuple):
 
         powers = np.array([1.0, trust.lookup, trust.lookup**2])
         covariance = trust.among * np.tensordot(powers, self.among, 1) + trust.smooth * self.smooth
+        mean = powers[:2] @ self.means
+        covariance += trust.sway * np.outer(mean, mean)
         covariance[np.diag_indices_from(covariance)] += trust.noise
-        rest = self.score - trust.slope * (powers[:2] @ self.means)
+        rest = self.score - trust.slope * mean
         factor = cho_factor(covariance, lower=True)
         return float(rest @ cho_solve(factor, rest) / 2 + np.log(np.diag(factor[0])).sum()) / len(rest)
