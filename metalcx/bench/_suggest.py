@@ -14,6 +14,7 @@ from metalcx.bench._files import claim, write_whole
 from metalcx.bench._suggest_choice import chosen_for
 from metalcx.bench._suggest_pools import CORPORA, Pool, pools_of
 from metalcx.bench._suggest_searchers import LAST, METHODS, ON_REQUEST, Chosen, Ended, Method, Oracle
+from metalcx.bench._suggest_tables import FEWER, LARGE, write_suggest_tables
 from metalcx.corpora import list_corpora
 from metalcx.encoders import Encoder
 from metalcx.encoders._pretrain import Progress
@@ -40,8 +41,8 @@ def run_suggest(
     """Run what is missing of the benchmark and write its tables; goes on where an earlier call ended.
 
     A pool holds the candidates of one task with their finals; an evaluation reveals one. Nothing is learned from the
-    target's family; where a corpus has many families, a seventh of them is held out together, and the first tasks of
-    four of these are searched. Of `suggest`, design and exploring are chosen by searching source tasks.
+    target's family; where a corpus has many families, a quarter of them is held out together, and the first tasks of
+    six of these are searched. Of `suggest`, design and exploring are chosen by searching source tasks.
 
     Args:
         data: Folder of the corpora; one that is not there may ship with metalcx.
@@ -59,8 +60,6 @@ def run_suggest(
     Raises:
         DataError: On an unknown method, if a corpus is not there, or `out` holds parts of other settings.
     """
-    from metalcx.bench._suggest_tables import write_suggest_tables
-
     known = METHODS | ON_REQUEST
     names = list(methods or METHODS)
     if unknown := [name for name in names if name not in known]:
@@ -118,6 +117,8 @@ def _measured(pool: Pool, method: Method, chosen: Chosen, seeds: int) -> dict[st
     enough = min(max(thresholds.values()), float(pool.values.max()))
     found: dict[str, list[float]] = {f"top {name}": [] for name in thresholds} | {f"regret@{k}": [] for k in AFTER}
     seconds, steps = 0.0, 0
+    if method.slow and len(pool) > LARGE:
+        seeds = min(seeds, FEWER)
     for seed in range(seeds):
         ask = Oracle(pool.values, method.budget, enough)
         start = time.perf_counter()
@@ -135,4 +136,9 @@ def _measured(pool: Pool, method: Method, chosen: Chosen, seeds: int) -> dict[st
             if len(pool) > k:
                 found[f"regret@{k}"].append(float(best[min(k, len(best)) - 1]))
     plain = {name: [None if np.isinf(v) else v for v in values] for name, values in found.items() if values}
-    return plain | {"seconds": seconds / max(steps, 1), "design": chosen.design, "explore": chosen.explore}
+    return plain | {
+        "seeds": seeds,
+        "seconds": seconds / max(steps, 1),
+        "design": chosen.design,
+        "explore": chosen.explore,
+    }

@@ -29,8 +29,8 @@ TOP = {"1%": (0.01, 500), "0.1%": (0.001, 5000)}
 SMALL = "5%"
 
 #: Folds over families where a corpus has more than twice as many, and of how many families of each a task is searched.
-FOLDS = 7
-EACH = 4
+FOLDS = 4
+EACH = 6
 
 #: Neighbours where no word of an architecture can be exchanged.
 NEAREST = 8

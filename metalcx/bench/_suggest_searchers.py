@@ -13,7 +13,7 @@ from metalcx.decide import suggest
 from metalcx.transfer import DESIGNS, Posterior, Trust, normal_scores, quantiles_of
 
 #: Evaluations after which a search by a model ends, and one without.
-MODELLED, PLAIN = 300, 2000
+MODELLED, PLAIN = 200, 2000
 
 #: The last evaluation after which regret is told, so that no search ends before.
 LAST = 200
@@ -25,7 +25,7 @@ START = 10
 POPULATION, SAMPLE = 20, 5
 
 #: Trees, and by how much what is known grows before they are grown again.
-TREES, GROWTH = 60, 1.2
+TREES, GROWTH = 30, 1.3
 
 #: Shares of noise that are tried for a model of a target alone.
 NOISES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
@@ -217,12 +217,14 @@ class Method:
         budget: Evaluations at most.
         needs_sources: Whether candidates must have been tried on sources.
         chosen: Design and share of exploring; None where they are chosen on the sources, or there are none.
+        slow: Whether it has fewer seeds in large pools.
     """
 
     search: Search
     budget: int
     needs_sources: bool = False
     chosen: tuple[str, float] | None = None
+    slow: bool = False
 
 
 #: Rows, the cheap ones first.
@@ -233,13 +235,13 @@ METHODS: dict[str, Method] = {
     "mean rank over sources": Method(mean_rank, PLAIN, needs_sources=True),
     "trees on sources": Method(source_trees, PLAIN),
     "suggest": Method(transferred, MODELLED),
-    "no transfer": Method(alone, MODELLED),
-    "trees": Method(trees, MODELLED),
+    "no transfer": Method(alone, MODELLED, slow=True),
+    "trees": Method(trees, MODELLED, slow=True),
 }
 
 #: Designs among which `suggest` is chosen, each a row of its own on request.
 VARIANTS = tuple((design, explore) for design in DESIGNS for explore in (0.0, 0.1))
 ON_REQUEST: dict[str, Method] = {
-    f"suggest/{design}/{explore:g}": Method(transferred, MODELLED, chosen=(design, explore))
+    f"suggest/{design}/{explore:g}": Method(transferred, MODELLED, chosen=(design, explore), slow=True)
     for design, explore in VARIANTS
 }

@@ -14,6 +14,9 @@ from metalcx.bench._files import write_whole
 from metalcx.bench._markdown import table
 from metalcx.bench._suggest_searchers import METHODS
 
+#: Rows that take long have `FEWER` seeds in pools above `LARGE`.
+LARGE, FEWER = 10_000, 10
+
 #: The row that is judged, and the share of the best other row's evaluations that is to be reached.
 OURS, HALF = "suggest", 0.5
 
@@ -29,7 +32,8 @@ def write_suggest_tables(out: Path) -> list[dict[str, Any]]:
         return []
     order = {name: i for i, name in enumerate(METHODS)}
     frame = frame.sort_values(
-        ["corpus", "task", "method"], key=lambda c: c.map(lambda v: order.get(v, len(order))) if c.name == "method" else c
+        ["corpus", "task", "method"],
+        key=lambda c: c.map(lambda v: order.get(v, len(order))) if c.name == "method" else c,
     )
     ratios = _ratios(frame)
     write_whole(out / "suggest.csv", frame.to_csv(index=False))
@@ -42,7 +46,7 @@ def write_suggest_tables(out: Path) -> list[dict[str, Any]]:
 
 def _medians(part: dict[str, Any]) -> dict[str, Any]:
     """Medians over seeds; where half of the seeds did not find it within the budget, that is infinite."""
-    row = {name: part[name] for name in ("corpus", "task", "method", "n", "sources", "budget")}
+    row = {name: part[name] for name in ("corpus", "task", "method", "n", "sources", "budget", "seeds")}
     for name in (*_TOPS, *_REGRETS):
         values = [np.inf if value is None else value for value in part.get(name, [])]
         row[name] = float(np.median(values)) if values else np.nan
@@ -84,7 +88,7 @@ def _page(frame: pd.DataFrame, ratios: pd.DataFrame, settings: dict[str, Any]) -
 def _head(frame: pd.DataFrame, settings: dict[str, Any]) -> str:
     return (
         f"Made by `metalcx bench suggest --data DIR --out DIR --seeds {settings['seeds']}`, metalcx {__version__}; "
-        f"medians of {settings['seeds']} seeds; {frame.cpu.sum() / 3600:.2f} processor hours. Rows that fit a model end "
+        f"medians of {settings['seeds']} seeds, of the slow rows in pools above {LARGE:,} of {FEWER}; {frame.cpu.sum() / 3600:.2f} processor hours. Rows that fit a model end "
         f"after {int(frame.budget.min())} evaluations, the others after {int(frame.budget.max())}; `>` is not found in "
         "half of the seeds by then. Regret is in the spread of the pool's finals between the 5th and the 95th "
         "hundredth. Top 5 % is no measure of the protocol, and told for pools below 500 alone. Seconds are of one "
@@ -122,7 +126,8 @@ def _corpus(part: pd.DataFrame) -> list[str]:
         ]
         return table(("row", "tasks", *measures, "seconds"), rows)
     rows = [
-        [r.task, r.method, *(_cell(m, r[m], r.budget) for m in measures), f"{r.seconds:.4f}"] for _, r in part.iterrows()
+        [r.task, r.method, *(_cell(m, r[m], r.budget) for m in measures), f"{r.seconds:.4f}"]
+        for _, r in part.iterrows()
     ]
     return table(("task", "row", *measures, "seconds"), rows)
 

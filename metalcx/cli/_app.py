@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from metalcx import __version__
-from metalcx.cli import _adapt, _bench, _build, _corpus, _demo, _fetch, _forecast, _import, _models, _pretrain, _train
+from metalcx.cli import (
+    _adapt,
+    _bench,
+    _build,
+    _corpus,
+    _demo,
+    _fetch,
+    _fit_prior,
+    _forecast,
+    _import,
+    _models,
+    _pretrain,
+    _suggest,
+    _train,
+)
 from metalcx.cli._group import OneLineErrors
 
 # Plain help: rich would triple the time that `--help` takes.
@@ -97,9 +111,22 @@ _add(
     _forecast.forecast,
     "metalcx forecast mine --curves runs.csv --metric val_loss:min:0 --at 50 --out forecast.csv",
 )
+_add(
+    app,
+    "fit-prior",
+    _fit_prior.fit_prior,
+    "metalcx fit-prior --corpus data/nas-bench-graph --holdout cora --out my-prior",
+)
+_add(
+    app,
+    "suggest",
+    _suggest.suggest,
+    "metalcx suggest my-prior --candidates candidates.csv --curves runs.csv --runs tried.csv --metric val_loss:min:0",
+)
 _benches = _room("bench", "The protocols by which every forecaster is judged.")
 _add(_benches, "transfer", _bench.transfer, "metalcx bench transfer --data data --out results --forecaster med5")
 _add(_benches, "encoder", _bench.encoder, "metalcx bench encoder --data data --out results --space nas-bench-macro")
+_add(_benches, "suggest", _bench.suggest, "metalcx bench suggest --data data --out results --corpus nas-bench-graph")
 _models_room = _room("models", "The models that ship with metalcx, and those in a folder.")
 _add(_models_room, "list", _models.list_, "metalcx models list --json")
 _add(_models_room, "show", _models.show, "metalcx models show metalcx-base")

@@ -78,6 +78,7 @@ def suggest(
     n: int = 1,
     *,
     alike: IntArray | None = None,
+    allowed: npt.NDArray[np.bool_] | None = None,
     explore: float = EXPLORE,
     seed: int = 0,
     order: Sequence[Any] | None = None,
@@ -91,6 +92,7 @@ def suggest(
         belief: What is thought of the candidates; told of those chosen.
         n: How many; fewer are returned where fewer are left.
         alike: The same number for candidates that are the same, shape (len(belief),); all differ by default.
+        allowed: Which may be chosen, shape (len(belief),); all by default.
         explore: Share of choices for what is unknown.
         seed: Of the draws.
         order: What decides between equals, ascending; the order of the candidates by default.
@@ -103,8 +105,9 @@ def suggest(
         raise ValueError(f"n is at least 1 and explore a share between 0 and 1; got {n}, {explore}")
     alike = np.arange(len(belief)) if alike is None else np.asarray(alike)
     free = ~np.isin(alike, alike[belief.rows])
+    free &= True if allowed is None else allowed
     if not free.any():
-        raise DataError(f"all {len(belief)} candidates were tried or are running; give others")
+        raise DataError("every candidate was tried or is running; give others")
     random = np.random.default_rng([seed, len(belief.rows)])
     place = np.arange(len(belief)) if order is None else np.argsort(np.argsort(np.asarray(order), kind="stable"))
     chosen: list[Choice] = []

@@ -1,6 +1,7 @@
 """What carries over between datasets: source tasks, episodes, and meta-training over them."""
 
 from metalcx.transfer._candidates import Candidates as Candidates
+from metalcx.transfer._candidates import concat as concat_candidates
 from metalcx.transfer._effects import Effects as Effects
 from metalcx.transfer._feature_map import Characteristics as Characteristics
 from metalcx.transfer._inner import ALGORITHMS as ALGORITHMS
@@ -28,6 +29,7 @@ from metalcx.transfer._tasks import PreparedTask as PreparedTask
 from metalcx.transfer._tasks import prepare as prepare
 from metalcx.transfer._tasks import prepared as prepared
 from metalcx.transfer._train import TrainConfig as TrainConfig
+from metalcx.transfer._transfer_model import TransferModel as TransferModel
 
 __all__ = [
     "ALGORITHMS",
@@ -47,8 +49,10 @@ __all__ = [
     "Source",
     "Sources",
     "TrainConfig",
+    "TransferModel",
     "Trust",
     "build_pool",
+    "concat_candidates",
     "finals_of",
     "meta_train",
     "meta_train_ode",

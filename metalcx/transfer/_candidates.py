@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +153,7 @@ def _graph_of(spec: Any, form: Any, where: str) -> ArchGraph | None:
 def _readings(text: str) -> dict[str, ArchGraph]:
     """The graphs that a text may state, by format."""
     found = {}
-    for form in ("graph",) if text.lstrip().startswith("{\"nodes\"") else FORMATS:
+    for form in ("graph",) if text.lstrip().startswith('{"nodes"') else FORMATS:
         try:
             found[form] = parse(text, form)
         except (DataError, ValueError, KeyError, TypeError, IndexError):
@@ -161,20 +161,23 @@ def _readings(text: str) -> dict[str, ArchGraph]:
     return found
 
 
-def joined(parts: Iterable[Candidates]) -> tuple[Candidates, list[IntArray]]:
-    """All candidates of several, each once, and the rows of each part in them."""
+def concat(parts: Sequence[Candidates]) -> Candidates:
+    """The candidates of several, one after another."""
     import pandas as pd
 
-    parts = list(parts)
-    graphs = GraphBatch.joined([part.graphs for part in parts])
-    start = np.cumsum([0, *(len(part.graphs) for part in parts)])
-    arch = np.concatenate([np.where(p.arch >= 0, p.arch + s, -1) for p, s in zip(parts, start, strict=False)])
+    start = np.cumsum([0, *(len(part.graphs) for part in parts)])[:-1]
+    arch = [np.where(p.arch >= 0, p.arch + s, -1) for p, s in zip(parts, start, strict=True)]
     config = pd.concat([part.config for part in parts], ignore_index=True)
-    key = np.concatenate([part.key for part in parts])
-    _, first, code = np.unique(key.astype(str), return_index=True, return_inverse=True)
+    graphs = GraphBatch.joined([part.graphs for part in parts])
+    return Candidates(graphs, np.concatenate(arch), config, np.concatenate([part.key for part in parts]))
+
+
+def joined(parts: Sequence[Candidates]) -> tuple[Candidates, list[IntArray]]:
+    """All candidates of several, each once, and the rows of each part in them."""
+    whole = concat(parts)
+    _, first, code = np.unique(whole.key.astype(str), return_index=True, return_inverse=True)
     cuts = np.cumsum([len(part) for part in parts])[:-1]
-    kept = arch[first]
-    used, place = np.unique(kept[kept >= 0], return_inverse=True)
-    kept[kept >= 0] = place
-    whole = Candidates(graphs.take(used), kept, config.iloc[first].reset_index(drop=True), key[first])
-    return whole, np.split(code, cuts)
+    kept = whole.take(first)
+    used = np.unique(kept.arch[kept.arch >= 0])
+    place = np.where(kept.arch >= 0, np.searchsorted(used, kept.arch), -1)
+    return Candidates(whole.graphs.take(used), place, kept.config, kept.key), np.split(code, cuts)

@@ -124,11 +124,21 @@ def combined(names: Sequence[str], families: Sequence[str], each: FloatArray, er
         reach = np.where(k > 1, reach, np.nan)
         same = (known & (np.sign(y) == np.sign(mean))).sum(0) / k
     return Effects(
-        tuple(names), tuple(families), each, error, mean, between, mean - reach, mean + reach, np.where(k > 0, same, np.nan)
+        tuple(names),
+        tuple(families),
+        each,
+        error,
+        mean,
+        between,
+        mean - reach,
+        mean + reach,
+        np.where(k > 0, same, np.nan),
     )
 
 
-def by_family(each: FloatArray, error: FloatArray, family: Sequence[str]) -> tuple[tuple[str, ...], FloatArray, FloatArray]:
+def by_family(
+    each: FloatArray, error: FloatArray, family: Sequence[str]
+) -> tuple[tuple[str, ...], FloatArray, FloatArray]:
     """Families and the mean effect in each: tasks of one family share examples, so they count as one.
 
     Its error is the mean of theirs, as if they told the same.

@@ -14,7 +14,7 @@ from metalcx.transfer._candidates import Candidates
 from metalcx.transfer._characteristics import names_of, of_graphs, vocabulary
 
 if TYPE_CHECKING:
-    from metalcx.encoders import Encoder
+    pass
 
 #: Directions of the embedding that are kept, those along which candidates differ most.
 DIRECTIONS = 24

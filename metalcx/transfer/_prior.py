@@ -65,10 +65,6 @@ class Prior:
     results: FloatArray
     design: str = "bayes"
 
-    def embedded(self, candidates: Candidates, encoder: Encoder | None) -> FloatArray:
-        """Embeddings of candidates, 0 where there is no architecture, shape (n, width)."""
-        return embeddings(candidates, encoder, len(self.map.middle))
-
     def looked_up(self, candidates: Candidates) -> FloatArray:
         """Normal scores of candidates on the sources, NaN where they were not tried, shape (n, k)."""
         found = np.full((len(candidates), len(self.names)), np.nan)
@@ -99,10 +95,19 @@ class Prior:
             encoder: The one that the prior was fitted with.
             seed: Of draws, where the design has any.
         """
-        x, embedding = self.characteristics(candidates), self.embedded(candidates, encoder)
-        features = self.map(x, embedding)
+        features = self.features(candidates, encoder)
         said = said_of(features, self.each, self.looked_up(candidates), self.weight)
         return posterior(said, features, self.trust, self.design, seed)
+
+    def features(self, candidates: Candidates, encoder: Encoder | None = None) -> npt.NDArray[np.float32]:
+        """Features of candidates, shape (n, f)."""
+        embedding = embeddings(candidates, encoder, len(self.map.middle))
+        return self.map(self.characteristics(candidates), embedding)
+
+    def expected(self, candidates: Candidates, encoder: Encoder | None = None) -> npt.NDArray[np.float32]:
+        """What every source makes one expect of candidates, in normal scores, shape (n, k)."""
+        features = self.features(candidates, encoder)
+        return said_of(features, self.each, self.looked_up(candidates), self.weight).each(self.trust)
 
     # What the hub stores.
 
@@ -246,9 +251,7 @@ class PriorFitter:
         """How far sources of other families are to be trusted, by how well they predict each other."""
         return learn_trust(self.fits, self.fits.kept(without), self.looked_up, self.seed)
 
-    def fit(
-        self, name: str, without: Sequence[str] = (), trust: Trust | None = None, design: str = "bayes"
-    ) -> Prior:
+    def fit(self, name: str, without: Sequence[str] = (), trust: Trust | None = None, design: str = "bayes") -> Prior:
         """The prior of all sources of other families.
 
         Args:

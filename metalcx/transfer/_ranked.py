@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,8 @@ class RankedPosterior(Posterior):
     def tell(self, row: int, value: float) -> None:
         """A candidate was tried; see `Posterior.tell`."""
         super().tell(row, value)
-        assert self.each is not None and self.weight is not None
+        assert self.each is not None
+        assert self.weight is not None
         k = len(self.values)
         if k >= FEWEST and not np.isnan(value):
             random = np.random.default_rng([self.seed, 3])
@@ -44,7 +46,9 @@ class RankedPosterior(Posterior):
             self.prior = np.asarray(self.each @ weight, dtype=np.float64)
 
 
-def ranking_weights(each: FloatArray, values: FloatArray, weight: FloatArray, random: np.random.Generator) -> FloatArray:
+def ranking_weights(
+    each: npt.NDArray[np.floating[Any]], values: FloatArray, weight: FloatArray, random: np.random.Generator
+) -> FloatArray:
     """How often each source misorders the fewest pairs, over bootstrap draws, shape (k,); together 1.
 
     Args:
