@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +123,8 @@ def _measured(pool: Pool, method: Method, chosen: Chosen, seeds: int) -> dict[st
     for seed in range(seeds):
         ask = Oracle(pool.values, method.budget, enough)
         start = time.perf_counter()
-        try:
+        with suppress(Ended):
             method.search(pool, ask, seed, chosen)
-        except Ended:
-            pass
         seconds, steps = seconds + time.perf_counter() - start, steps + len(ask.order)
         values = pool.values[ask.order]
         for name, least in thresholds.items():

@@ -1,4 +1,4 @@
-"""Ways to search a pool: at random, by evolution, locally, by models of it alone, and by what held on other datasets."""
+"""Ways to search a pool: by chance, evolution, locally, by a model of it alone, and by what held elsewhere."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def evolution(pool: Pool, ask: Oracle, seed: int, _: Chosen) -> None:
 
 
 def local(pool: Pool, ask: Oracle, seed: int, _: Chosen) -> None:
-    """Local search (White et al. 2021): all neighbours, then on to the best of them; from anywhere when none is better."""
+    """Local search (White et al. 2021): all neighbours, then the best of them; anew where none is better."""
     random = np.random.default_rng([seed, 3])
     known: dict[int, float] = {}
 

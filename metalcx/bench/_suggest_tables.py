@@ -86,13 +86,14 @@ def _page(frame: pd.DataFrame, ratios: pd.DataFrame, settings: dict[str, Any]) -
 
 
 def _head(frame: pd.DataFrame, settings: dict[str, Any]) -> str:
+    seeds, hours = settings["seeds"], frame.cpu.sum() / 3600
     return (
-        f"Made by `metalcx bench suggest --data DIR --out DIR --seeds {settings['seeds']}`, metalcx {__version__}; "
-        f"medians of {settings['seeds']} seeds, of the slow rows in pools above {LARGE:,} of {FEWER}; {frame.cpu.sum() / 3600:.2f} processor hours. Rows that fit a model end "
-        f"after {int(frame.budget.min())} evaluations, the others after {int(frame.budget.max())}; `>` is not found in "
-        "half of the seeds by then. Regret is in the spread of the pool's finals between the 5th and the 95th "
-        "hundredth. Top 5 % is no measure of the protocol, and told for pools below 500 alone. Seconds are of one "
-        "evaluation, on a machine that others used."
+        f"Made by `metalcx bench suggest --data DIR --out DIR --seeds {seeds}`, metalcx {__version__}; medians of "
+        f"{seeds} seeds, of slow rows in pools above {LARGE:,} of {FEWER}; {hours:.2f} processor hours. Rows that fit "
+        f"a model end after {int(frame.budget.min())} evaluations, the others after {int(frame.budget.max())}; `>` is "
+        "not found in half of the seeds by then. Regret is in the spread of the pool's finals between the 5th and the "
+        "95th hundredth. Top 5 % is no measure of the protocol, and told for pools below 500 alone. Seconds are of "
+        "one evaluation, on a machine that others used."
     )
 
 
@@ -108,11 +109,14 @@ def _reached(ratios: pd.DataFrame) -> list[str]:
 def _ratio_rows(ratios: pd.DataFrame) -> list[str]:
     header = ("task", "", "suggest", "best other row", "its evaluations", "ratio", "reached")
     rows = (
-        [f"{r.corpus}/{r.task}", r.top, _count(r.suggest), r["best other"], _count(r.its), f"{r.ratio:.2f}"]
-        + ["yes" if r.reached else "no"]
+        [f"{r.corpus}/{r.task}", r.top, _count(r.suggest), r["best other"], _count(r.its), f"{r.ratio:.2f}", _yes(r)]
         for _, r in ratios.iterrows()
     )
     return table(header, rows)
+
+
+def _yes(r: pd.Series[Any]) -> str:
+    return "yes" if r.reached else "no"
 
 
 def _corpus(part: pd.DataFrame) -> list[str]:

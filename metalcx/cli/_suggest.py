@@ -127,7 +127,7 @@ def _evidence(prior: Prior, whole: Candidates, encoder: Encoder | None, belief: 
         effects.same_sign,
         np.isfinite(effects.each).sum(0),
         prior.map.standardised(prior.characteristics(whole)),
-        prior.names,
+        [name.removeprefix(f"{prior.name}/") for name in prior.names],
         prior.looked_up(whole),
         likeness,
     )

@@ -77,7 +77,7 @@ class Evidence:
         best = known[np.argsort(-self.elsewhere[row, known], kind="stable")][:MOST]
         places = ", ".join(f"{self.sources[i]} (best {_share(self.elsewhere[row, i])})" for i in best)
         middle = _share(float(np.median(self.elsewhere[row, known])))
-        return f"tried on {len(known)} source datasets, in the middle best {middle}; best on {places}"
+        return f"tried on {len(known)} source datasets, there among the best {middle} (median); highest on {places}"
 
     def _alike(self, row: int) -> str:
         """How it did where candidates do as they do here."""

@@ -87,6 +87,6 @@ def plot_forest(
     ax.axvline(0.0, color="#000000", linewidth=0.8)
     ax.set_yticks(range(len(rows)), [f"{effects.names[i]} ({effects.same_sign[i]:.0%})" for i in rows])
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_xlabel("effect on the rank-normalised final, in standard deviations (share of families with this sign)")
+    ax.set_xlabel("effect on the rank-normalised final, in standard deviations\n(in brackets: families with this sign)")
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -65,7 +65,7 @@ def of_graphs(batch: GraphBatch, operations: Sequence[str]) -> FloatArray:
     shape = (
         _count(batch, inner),
         _most(batch, batch.generation) - 1,
-        _width(batch),
+        _width(batch, inner),
         np.diff(batch.edge_offsets) / np.maximum(_count(batch, inner), 1),
         np.bincount(batch.graph[source[jumps]], minlength=n),
         np.maximum(shortest - 1, 0),
@@ -106,10 +106,10 @@ def _most(batch: GraphBatch, values: IntArray) -> IntArray:
     return found
 
 
-def _width(batch: GraphBatch) -> IntArray:
-    """Nodes of the most crowded generation of each graph, shape (n,)."""
+def _width(batch: GraphBatch, mark: npt.NDArray[np.bool_]) -> IntArray:
+    """Marked nodes of the most crowded generation of each graph, shape (n,)."""
     deep = int(batch.generation.max(initial=0)) + 1
-    crowd = np.bincount(batch.graph * deep + batch.generation, minlength=len(batch) * deep)
+    crowd = np.bincount((batch.graph * deep + batch.generation)[mark], minlength=len(batch) * deep)
     return np.asarray(crowd.reshape(len(batch), deep).max(1, initial=0), dtype=np.int64)
 
 

@@ -165,11 +165,12 @@ def _shown(mean: FloatArray, random: np.random.Generator) -> IntArray:
 
 def _likeliest(episodes: list[Episode], start: Trust) -> tuple[Trust, float]:
     from scipy.optimize import minimize
+    from scipy.special import expit
 
     known = [Products.of(episode) for episode in episodes]
 
     def trust(point: FloatArray) -> Trust:
-        lookup, slope = 1 / (1 + np.exp(-point[0])), np.exp(point[1])
+        lookup, slope = expit(point[0]), np.exp(min(point[1], 1.0))
         sway, among, smooth, noise = np.exp(np.clip(point[2:], -9, 3)).tolist()
         return Trust(start.common, start.own, float(lookup), float(slope), sway, among, smooth, noise)
 
