@@ -14,7 +14,7 @@ import numpy as np
 from metalcx.bench._files import claim, write_whole
 from metalcx.bench._suggest_choice import chosen_for
 from metalcx.bench._suggest_pools import CORPORA, Pool, pools_of
-from metalcx.bench._suggest_searchers import LAST, METHODS, ON_REQUEST, Chosen, Ended, Method, Oracle
+from metalcx.bench._suggest_searchers import LAST, METHODS, ON_REQUEST, Chosen, Ended, Method, Oracle, transferred
 from metalcx.bench._suggest_tables import FEWER, LARGE, write_suggest_tables
 from metalcx.corpora import list_corpora
 from metalcx.encoders import Encoder
@@ -120,6 +120,8 @@ def _measured(pool: Pool, method: Method, chosen: Chosen, seeds: int) -> dict[st
     seconds, steps = 0.0, 0
     if method.slow and len(pool) > LARGE:
         seeds = min(seeds, FEWER)
+    if method.search is transferred and not chosen.explore and chosen.design != "rank":
+        seeds = 1  # nothing is drawn
     for seed in range(seeds):
         ask = Oracle(pool.values, method.budget, enough)
         start = time.perf_counter()

@@ -234,7 +234,7 @@ METHODS: dict[str, Method] = {
     "local search": Method(local, PLAIN),
     "mean rank over sources": Method(mean_rank, PLAIN, needs_sources=True),
     "trees on sources": Method(source_trees, PLAIN),
-    "suggest": Method(transferred, MODELLED),
+    "suggest": Method(transferred, MODELLED, slow=True),
     "no transfer": Method(alone, MODELLED, slow=True),
     "trees": Method(trees, MODELLED, slow=True),
 }

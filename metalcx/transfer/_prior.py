@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 #: How the target's results correct what is expected of it.
 DESIGNS = ("bayes", "rank", "equal")
 
-#: Stands for a result that is not known, where NaN cannot.
-NOTHING = 99.0
+#: Normal scores are kept as whole numbers of this many to 1, which spans +-4.2; the least stands for none.
+STEPS, NOTHING = 30, -128
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,13 +126,13 @@ class Prior:
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """All arrays, finite."""
         found: dict[str, npt.NDArray[Any]] = {f"map.{name}": array for name, array in self.map.tensors().items()}
-        found |= {f"effects.{name}": array.astype(np.float32) for name, array in self.effects.tensors().items()}
-        results = np.where(np.isfinite(self.results), self.results, NOTHING).astype(np.float16)
+        found |= {f"effects.{name}": array.astype(np.float16) for name, array in self.effects.tensors().items()}
+        results = np.where(np.isfinite(self.results), np.clip(np.round(self.results * STEPS), -127, 127), NOTHING)
         return found | {
-            "each": self.each.astype(np.float32),
+            "each": self.each.astype(np.float16),
             "weight": self.weight.astype(np.float32),
             "keys": self.keys,
-            "results": results,
+            "results": results.astype(np.int8),
         }
 
     @classmethod
@@ -143,7 +143,7 @@ class Prior:
         of_map = {name.removeprefix("map."): a for name, a in arrays.items() if name.startswith("map.")}
         each, error = arrays["effects.each"], arrays["effects.error"]
         effects = Effects.of_tensors(characteristics.names, tuple(config["effect_families"]), each, error)
-        results = np.where(arrays["results"] == NOTHING, np.nan, arrays["results"])
+        results = np.where(tensors["results"] == NOTHING, np.nan, tensors["results"] / STEPS)
         if config["design"] not in DESIGNS:
             raise ValueError(f"no design {config['design']!r:.40}; there are {', '.join(DESIGNS)}")
         return cls(

@@ -18,6 +18,10 @@ FAMILIES = 8
 SHOWN = 200
 PROMISING = 0.05
 
+#: Least variance of the slope, and of what no source tells that is believed: that few sources agree proves little
+#: about the next dataset.
+LEAST_SWAY, LEAST_SMOOTH = 0.05, 0.01
+
 #: Penalties that are tried, of what is common and of a source's own.
 PENALTIES = ((1.0, 1.0), (3.0, 10.0), (10.0, 100.0))
 
@@ -172,6 +176,7 @@ def _likeliest(episodes: list[Episode], start: Trust) -> tuple[Trust, float]:
     def trust(point: FloatArray) -> Trust:
         lookup, slope = expit(point[0]), np.exp(min(point[1], 1.0))
         sway, among, smooth, noise = np.exp(np.clip(point[2:], -9, 3)).tolist()
+        sway, smooth = sway + LEAST_SWAY, smooth + LEAST_SMOOTH
         return Trust(start.common, start.own, float(lookup), float(slope), sway, among, smooth, noise)
 
     def loss(point: FloatArray) -> float:

@@ -27,7 +27,7 @@ def test_priors_come_back(folder):
     again = hub.load_priors(path)
     assert isinstance(again, TransferModel)
     a, b = (known.priors[0].belief(sources.candidates).mean() for known in (model, again))
-    np.testing.assert_allclose(a, b, atol=5e-3)
+    np.testing.assert_allclose(a, b, atol=0.02)
     assert hub.describe(path)["class"] == "TransferModel"
 
 
