@@ -39,9 +39,11 @@ def fit_prior(
 ) -> None:
     """Fit what held on source datasets, for `metalcx suggest`: one prior for each corpus.
 
-    Each corpus is one kind of candidate. Of every task the finals count, by their order.
+    Each corpus is one kind of candidate. Of every task the finals count, by their order. How results on a new dataset
+    correct what held elsewhere is chosen by searching the sources, each with the others in its place.
     """
     from metalcx import hub
+    from metalcx.bench import chosen_for
     from metalcx.corpora import split_by_family
     from metalcx.transfer import PriorFitter, TransferModel, sources_of
 
@@ -53,11 +55,16 @@ def fit_prior(
     with Progress("fitting priors") as progress:
         for i, source in enumerate(opened):
             tasks = [task for task in split.sources if task.corpus is source]
-            priors.append(PriorFitter(sources_of(tasks), reads, seed).fit(source.name))
+            fitter = PriorFitter(sources_of(tasks), reads, seed)
+            choice, _ = chosen_for(fitter, (), seed)
+            priors.append(fitter.fit(source.name, trust=choice.trust, design=choice.design))
             progress(i + 1, len(opened))
     sha256 = None if reads is None else hub.describe(encoder)["sha256"]
     model = TransferModel(tuple(priors), None if reads is None else encoder, sha256)
-    about = {prior.name: {"sources": len(prior.names), "trust": prior.trust.to_dict()} for prior in priors}
+    about = {
+        prior.name: {"sources": len(prior.names), "design": prior.design, "trust": prior.trust.to_dict()}
+        for prior in priors
+    }
     told: dict[str, Any] = {"priors": about, "held_out_families": list(split.families), "seed": seed}
     with working("writing"):
         name = model_name(out)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from metalcx.cli._options import HorizonOption, JsonOption, ModelArgument, RunsOption, SeedOption, TaskOption
 from metalcx.cli._output import note, print_json, print_table, working
 from metalcx.cli._tables import read_curves
-from metalcx.curves import Metric
 from metalcx.errors import DataError
 
 if TYPE_CHECKING:
@@ -63,9 +61,12 @@ def suggest(
     same architecture and hyperparameters; runs of no candidate teach as well. Finished runs count by their last value,
     running ones are not suggested again. MODEL is made by `metalcx fit-prior`.
     """
+    import numpy as np
+
     from metalcx import hub
     from metalcx.cli._tried import tried_in
     from metalcx.corpora import read_table
+    from metalcx.curves import Metric
     from metalcx.decide import suggest as choose
     from metalcx.transfer import Candidates
 
@@ -111,6 +112,7 @@ def _encoder(model: TransferModel) -> Encoder | None:
 
 def _evidence(prior: Prior, whole: Candidates, encoder: Encoder | None, belief: Posterior) -> Evidence:
     """What speaks for and against each candidate."""
+    import numpy as np
     from scipy.stats import kendalltau
 
     from metalcx.decide import ENOUGH, Evidence

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from metalcx.curves import Curves
@@ -39,6 +39,8 @@ def tried_in(data: Curves, known: Candidates, frame: pd.DataFrame, source: str) 
     Raises:
         DataError: If of a run neither is known.
     """
+    import numpy as np
+
     from metalcx.transfer import concat_candidates
 
     place = {str(name): row for row, name in enumerate(frame["run"])} if "run" in frame.columns else {}
@@ -58,8 +60,9 @@ def tried_in(data: Curves, known: Candidates, frame: pd.DataFrame, source: str) 
     return Tried(whole, found + [(int(row), float("nan")) for row in dict.fromkeys(waiting) if row not in told])
 
 
-def _described(data: Curves, others: np.ndarray, source: str) -> Candidates:
+def _described(data: Curves, others: npt.NDArray[np.int64], source: str) -> Candidates:
     """What runs are that no candidate's id names."""
+    import numpy as np
     import pandas as pd
 
     from metalcx.transfer import Candidates

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_pools import worth, write_pools
 
-from metalcx.bench import _suggest, run_suggest
+from metalcx.bench import _suggest, _suggest_choice, run_suggest
 from metalcx.bench._suggest_choice import chosen_for
 from metalcx.bench._suggest_pools import _by_word, _words, pools_of
 from metalcx.bench._suggest_searchers import METHODS, Chosen, Ended, Oracle, transferred
@@ -67,7 +67,8 @@ def test_values_not_asked_for_change_nothing(pools, name):
     assert searched(pools[0], name, seed=3, values=other) == order
 
 
-def test_nothing_of_the_target_is_chosen_by(pools):
+def test_nothing_of_the_target_is_chosen_by(pools, monkeypatch):
+    monkeypatch.setattr(_suggest_choice, "STEPS", 10)
     fitter = pools[0].fitter
     first, *others = fitter.sources.tasks
     shuffled = replace(first, score=-first.score)

@@ -72,6 +72,8 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
             "meta-train",
             "adapt",
             "forecast",
+            "fit-prior",
+            "suggest",
             "corpus list",
             "corpus show",
             "corpus fetch",
