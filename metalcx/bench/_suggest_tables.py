@@ -90,7 +90,8 @@ def _head(frame: pd.DataFrame, settings: dict[str, Any]) -> str:
     return (
         f"Made by `metalcx bench suggest --data DIR --out DIR --seeds {seeds}`, metalcx {__version__}; medians of "
         f"{seeds} seeds, of slow rows in pools above {LARGE:,} of {FEWER}, of `suggest` where it draws nothing of one; "
-        f"{hours:.2f} processor hours. Rows that fit a model end after {int(frame.budget.min())} evaluations, the others after {int(frame.budget.max())}; `>` is "
+        f"{hours:.2f} processor hours. Rows that fit a model end after {int(frame.budget.min())} evaluations, the "
+        f"others after {int(frame.budget.max())}; `>` is "
         "not found in half of the seeds by then. Regret is in the spread of the pool's finals between the 5th and the "
         "95th hundredth. Top 5 % is no measure of the protocol, and told for pools below 500 alone. Seconds are of "
         "one evaluation, on a machine that others used."

@@ -82,6 +82,7 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
             "corpus validate",
             "bench transfer",
             "bench encoder",
+            "bench suggest",
             "models list",
             "models show",
         )
