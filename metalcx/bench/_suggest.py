@@ -116,7 +116,8 @@ def _measured(pool: Pool, method: Method, chosen: Chosen, seeds: int) -> dict[st
     """Of each seed the evaluations until one of the best is found, and regrets; seconds an evaluation."""
     thresholds = pool.thresholds()
     enough = min(max(thresholds.values()), float(pool.values.max()))
-    found: dict[str, list[float]] = {f"top {name}": [] for name in thresholds} | {f"regret@{k}": [] for k in AFTER}
+    measures = (*(f"top {name}" for name in thresholds), *(f"regret@{k}" for k in AFTER))
+    found: dict[str, list[float]] = {measure: [] for measure in measures}
     seconds, steps = 0.0, 0
     if method.slow and len(pool) > LARGE:
         seeds = min(seeds, FEWER)

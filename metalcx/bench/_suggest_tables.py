@@ -40,8 +40,7 @@ def write_suggest_tables(out: Path) -> list[dict[str, Any]]:
     write_whole(out / "suggest_ratio.csv", ratios.to_csv(index=False))
     settings = json.loads((out / "settings.json").read_text(encoding="utf-8"))
     write_whole(out / "suggest.md", _page(frame, ratios, settings))
-    found: list[dict[str, Any]] = frame.to_dict("records")
-    return found
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _medians(part: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +66,7 @@ def _ratios(frame: pd.DataFrame) -> pd.DataFrame:
             if np.isnan(own) or np.isnan(best):
                 continue
             ratio = np.nan if np.isinf(own) and np.isinf(best) else own / best
-            name = others.loc[others[top].idxmin(), "method"]
+            name = others["method"].iloc[int(np.argmin(others[top].fillna(np.inf)))]
             rows.append(
                 {"corpus": corpus, "task": task, "top": top, "suggest": own, "best other": name, "its": best}
                 | {"ratio": ratio, "reached": bool(ratio <= HALF), "no worse": bool(ratio <= 1)}

@@ -80,7 +80,7 @@ def fit_prior(
 def _draw(model: TransferModel, picture: Path) -> None:
     from metalcx.reports import plot_forest
 
-    figure = plot_forest(model.priors[0].effects).figure
+    figure = plot_forest(model.priors[0].effects).get_figure(root=True)
     assert figure is not None
     figure.savefig(picture)
 

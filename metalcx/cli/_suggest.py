@@ -88,7 +88,7 @@ def suggest(
             belief.tell(row, value)
         alike = np.unique(whole.key.astype(str), return_inverse=True)[1]
         allowed = np.arange(len(whole)) < len(known)
-        chosen = choose(belief, top, alike=alike, allowed=allowed, explore=explore, seed=seed, order=whole.key)
+        chosen = choose(belief, top, alike=alike, allowed=allowed, explore=explore, seed=seed, order=whole.key.tolist())
         evidence = _evidence(prior, whole, encoder, belief)
     if len(chosen) < top:
         note(f"metalcx: only {len(chosen)} candidates are left")
@@ -138,7 +138,7 @@ def _evidence(prior: Prior, whole: Candidates, encoder: Encoder | None, belief: 
 def _say(
     frame: pd.DataFrame, chosen: list[Choice], evidence: Evidence, prior: Prior, tried: int, as_json: bool
 ) -> None:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for rank, choice in enumerate(chosen, 1):
         told = {str(name): value for name, value in frame.iloc[choice.row].items()}
         about = {"mean": choice.mean, "spread": choice.spread, "expected_improvement": choice.improvement}

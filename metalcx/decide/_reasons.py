@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from metalcx.decide._suggest import Choice
 from metalcx.protocol import FloatArray
@@ -42,9 +43,9 @@ class Evidence:
 
     names: Sequence[str]
     effect: FloatArray
-    sure: FloatArray
+    sure: npt.NDArray[np.bool_]
     same_sign: FloatArray
-    families: FloatArray
+    families: npt.NDArray[np.int64]
     value: FloatArray
     sources: Sequence[str]
     elsewhere: FloatArray

@@ -18,8 +18,8 @@ from metalcx.transfer._posterior import Posterior as Posterior
 from metalcx.transfer._posterior import quantiles_of as quantiles_of
 from metalcx.transfer._prior import DESIGNS as DESIGNS
 from metalcx.transfer._prior import Prior as Prior
-from metalcx.transfer._prior import PriorFitter as PriorFitter
 from metalcx.transfer._prior_fit import Trust as Trust
+from metalcx.transfer._prior_fitter import PriorFitter as PriorFitter
 from metalcx.transfer._sources import Source as Source
 from metalcx.transfer._sources import Sources as Sources
 from metalcx.transfer._sources import finals_of as finals_of

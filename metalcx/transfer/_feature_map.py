@@ -78,7 +78,7 @@ class Characteristics:
     @property
     def columns(self) -> list[str]:
         """Hyperparameters that are read."""
-        return [name for name, *_ in (*self.space.numbers, *self.space.categories)]
+        return [*(name for name, *_ in self.space.numbers), *(name for name, _ in self.space.categories)]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +93,9 @@ class Said(NamedTuple):
         return np.hstack([apart, np.sqrt(trust.sway) * mean]).astype(np.float32)
 
 
-def said_of(features: npt.NDArray[np.float32], each: FloatArray, looked_up: FloatArray, weight: FloatArray) -> Said:
+def said_of(
+    features: npt.NDArray[np.float32], each: FloatArray, looked_up: npt.NDArray[np.floating[Any]], weight: FloatArray
+) -> Said:
     """What sources say of candidates.
 
     Args:
@@ -117,7 +119,7 @@ class Episode(NamedTuple):
     score: FloatArray
 
 
-def learn_trust(fits: SourceFits, kept: BoolArray, looked_up: FloatArray, seed: int = 0) -> Trust:
+def learn_trust(fits: SourceFits, kept: BoolArray, looked_up: npt.NDArray[np.floating[Any]], seed: int = 0) -> Trust:
     """The trust under which each source family is likeliest, given the others.
 
     Args:
@@ -141,7 +143,7 @@ def learn_trust(fits: SourceFits, kept: BoolArray, looked_up: FloatArray, seed: 
 def _episodes(
     fits: SourceFits,
     kept: BoolArray,
-    looked_up: FloatArray,
+    looked_up: npt.NDArray[np.floating[Any]],
     families: list[str],
     penalties: tuple[float, float],
     random: np.random.Generator,

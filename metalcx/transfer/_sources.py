@@ -106,9 +106,9 @@ def finals_of(task: Task, known: dict[str, ArchGraph | None] | None = None) -> t
     curves = task.curves()
     values = curves.metric.sign * curves.final
     usable = np.flatnonzero(~np.isnan(values))
-    names = [None] * len(curves) if curves.arch is None else list(curves.arch)
+    names: list[str | None] = [None] * len(curves) if curves.arch is None else list(curves.arch)
     _read_graphs(task, {name for name in names if name is not None}, known)
-    chosen = [known.get(names[i]) if names[i] is not None else None for i in usable]
+    chosen = [None if (name := names[i]) is None else known.get(name) for i in usable]
     config = None if curves.config is None else curves.config.iloc[usable]
     return Candidates.of(chosen, config), values[usable]
 
