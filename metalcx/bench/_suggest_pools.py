@@ -28,9 +28,9 @@ CORPORA = ("nas-bench-graph", "nb201-finals", "smallnets")
 TOP = {"1%": (0.01, 500), "0.1%": (0.001, 5000)}
 SMALL = "5%"
 
-#: Folds over families where a corpus has more than twice as many, and of how many families of each a task is searched.
-FOLDS = 4
-EACH = 6
+#: From how many families on a corpus is held out in folds, in how many, and of how many families of each a task is
+#: searched.
+MANY, FOLDS, EACH = 20, 4, 6
 
 #: Neighbours where no word of an architecture can be exchanged.
 NEAREST = 8
@@ -127,7 +127,7 @@ def pools_of(data: Path, name: str, encoder: Encoder | None, tasks: Sequence[str
     of_task = dict(zip(corpus.task_names, families(tuple(corpus)), strict=True))
     known = sorted(set(of_task.values()))
     folds, chosen = [[family] for family in known], list(corpus.task_names)
-    if len(known) > FOLDS * 2:
+    if len(known) >= MANY:
         order = np.random.default_rng(0).permutation(len(known))
         folds = [[known[i] for i in part] for part in np.array_split(order, FOLDS)]
         chosen = [next(t for t, f in of_task.items() if f == family) for fold in folds for family in fold[:EACH]]

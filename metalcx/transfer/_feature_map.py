@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,6 @@ from metalcx.curves._batch import FloatArray
 from metalcx.forecasters._configurations import ConfigurationSpace
 from metalcx.transfer._candidates import Candidates
 from metalcx.transfer._characteristics import names_of, of_graphs, vocabulary
-
-if TYPE_CHECKING:
-    pass
 
 #: Directions of the embedding that are kept, those along which candidates differ most.
 DIRECTIONS = 24
