@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from made_pools import write_pools
 
@@ -10,7 +13,7 @@ from metalcx import hub
 from metalcx.corpora import Corpus
 from metalcx.encoders import EncoderConfig, new_encoder
 from metalcx.errors import ModelError
-from metalcx.transfer import PriorFitter, TransferModel, sources_of
+from metalcx.transfer import Candidates, PriorFitter, TransferModel, sources_of
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +57,17 @@ def test_a_configuration_that_does_not_fit_its_tensors_is_no_model(folder, tmp_p
     hub.save_priors(Lying(), tmp_path / "lie", name="lie")
     with pytest.raises(ModelError, match="do not make a TransferModel"):
         hub.load_priors(tmp_path / "lie")
+
+
+def test_the_shipped_priors_open_and_belong_to_the_shipped_encoder():
+    path = hub.describe("metalcx-suggest")["path"]
+    assert sum(file.stat().st_size for file in Path(path).iterdir()) < 1_000_000
+    model = hub.load_priors("metalcx-suggest")
+    assert [prior.name for prior in model.priors] == ["nas-bench-graph", "smallnets"]
+    assert model.encoder_sha256 == hub.describe(model.encoder)["sha256"]
+    gnns = Candidates.from_frame(pd.DataFrame({"arch": ["0011|gat|gcn|gat|gin", "0000|fc|skip|fc|fc"]}))
+    prior = model.prior_for(gnns)
+    assert prior.name == "nas-bench-graph"
+    assert np.isfinite(prior.looked_up(gnns)).sum(1).tolist() == [8, 0]  # nobody trained the second
+    nets = Candidates.from_frame(pd.DataFrame({"learning_rate": [0.1, 0.01], "optimiser": ["sgd", "adam"]}))
+    assert model.prior_for(nets).name == "smallnets"
