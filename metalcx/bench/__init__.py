@@ -8,6 +8,20 @@ from metalcx.bench._encoder_rows import Effort as Effort
 from metalcx.bench._encoder_timing import time_encoders as time_encoders
 from metalcx.bench._score import crps as crps
 from metalcx.bench._stopping import run_stopping as run_stopping
+from metalcx.bench._suggest import run_suggest as run_suggest
+from metalcx.bench._suggest_choice import chosen_for as chosen_for
 from metalcx.bench._transfer import run_transfer as run_transfer
 
-__all__ = ["METHODS", "Effort", "Gain", "crps", "gain", "run_encoder", "run_stopping", "run_transfer", "time_encoders"]
+__all__ = [
+    "METHODS",
+    "Effort",
+    "Gain",
+    "chosen_for",
+    "crps",
+    "gain",
+    "run_encoder",
+    "run_stopping",
+    "run_suggest",
+    "run_transfer",
+    "time_encoders",
+]

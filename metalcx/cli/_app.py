@@ -16,12 +16,14 @@ from metalcx.cli import (
     _corpus,
     _demo,
     _fetch,
+    _fit_prior,
     _forecast,
     _import,
     _models,
     _pretrain,
     _rank,
     _replay,
+    _suggest,
     _train,
 )
 from metalcx.cli._group import OneLineErrors
@@ -118,10 +120,23 @@ _add(
     _replay.replay,
     "metalcx replay metalcx-base --curves past.csv --metric val_loss:min:0 --threshold .05 --out replay",
 )
+_add(
+    app,
+    "fit-prior",
+    _fit_prior.fit_prior,
+    "metalcx fit-prior --corpus data/nas-bench-graph --holdout cora --out my-prior",
+)
+_add(
+    app,
+    "suggest",
+    _suggest.suggest,
+    "metalcx suggest my-prior --candidates candidates.csv --curves runs.csv --runs tried.csv --metric val_loss:min:0",
+)
 _benches = _room("bench", "The protocols by which every forecaster is judged.")
 _add(_benches, "transfer", _bench.transfer, "metalcx bench transfer --data data --out results --forecaster med5")
 _add(_benches, "encoder", _bench.encoder, "metalcx bench encoder --data data --out results --space nas-bench-macro")
 _add(_benches, "stopping", _bench.stopping, "metalcx bench stopping --data data --out results --row med5 --row asha")
+_add(_benches, "suggest", _bench.suggest, "metalcx bench suggest --data data --out results --corpus nas-bench-graph")
 _models_room = _room("models", "The models that ship with metalcx, and those in a folder.")
 _add(_models_room, "list", _models.list_, "metalcx models list --json")
 _add(_models_room, "show", _models.show, "metalcx models show metalcx-base")

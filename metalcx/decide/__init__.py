@@ -1,6 +1,6 @@
-"""What to do with a forecast: rank runs, stop those that will not win, and search with it.
+"""What to do with a forecast: rank runs, stop those that will not win, search with it; and what to try next.
 
-Everything here holds anything that keeps `metalcx.protocol.Forecaster` and knows no model.
+Everything here holds anything that keeps `metalcx.protocol.Forecaster`, or `Belief`, and knows no model.
 """
 
 from metalcx.decide._asha import asha
@@ -12,6 +12,7 @@ from metalcx.decide._prefixes import PrefixForecasts, Recording
 from metalcx.decide._q_search import EPSILON_SCHEDULE, q_search, stretched
 from metalcx.decide._random_search import EarlyStop, random_search
 from metalcx.decide._rank import Ranking, rank
+from metalcx.decide._reasons import ENOUGH, Evidence
 from metalcx.decide._record import SearchRecord, Step
 from metalcx.decide._replay import (
     Advice,
@@ -27,17 +28,22 @@ from metalcx.decide._replay import (
 )
 from metalcx.decide._rules import NoStopping, PolicyRule, doublings, replay
 from metalcx.decide._score import ForecastScore, LastValue, Score
+from metalcx.decide._suggest import Belief, Choice, expected_improvement, suggest
 from metalcx.decide._thaw import thaw
 from metalcx.decide._trials import Recorded, Trials
 
 __all__ = [
+    "ENOUGH",
     "EPSILON_SCHEDULE",
     "Advice",
+    "Belief",
     "Bracket",
+    "Choice",
     "Decision",
     "DecisionLog",
     "EarlyStop",
     "Event",
+    "Evidence",
     "ForecastScore",
     "LastValue",
     "NoStopping",
@@ -58,6 +64,7 @@ __all__ = [
     "asha",
     "brackets",
     "doublings",
+    "expected_improvement",
     "f_hyperband",
     "hyperband",
     "orders_of",
@@ -69,6 +76,7 @@ __all__ = [
     "simulate",
     "stretched",
     "successive_halving",
+    "suggest",
     "summary",
     "thaw",
 ]

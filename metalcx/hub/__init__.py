@@ -10,6 +10,8 @@ from metalcx.hub._save import save as save
 from metalcx.hub._save import save_adapted as save_adapted
 from metalcx.hub._shelf import describe as describe
 from metalcx.hub._shelf import list_models as list_models
+from metalcx.hub._transfer import load_priors as load_priors
+from metalcx.hub._transfer import save_priors as save_priors
 
 __all__ = [
     "CLASSES",
@@ -19,7 +21,9 @@ __all__ = [
     "list_models",
     "load",
     "load_encoder",
+    "load_priors",
     "save",
     "save_adapted",
     "save_encoder",
+    "save_priors",
 ]

@@ -26,6 +26,9 @@ CLASSES: dict[str, str] = {
 #: What `config.json` calls an encoder of architectures, which is no forecaster.
 ENCODER = "GraphEncoder"
 
+#: What `config.json` calls priors over candidates, which are no forecaster either.
+TRANSFER = "TransferModel"
+
 
 class Savable(Protocol):
     """A forecaster that the hub can store: a JSON configuration plus arrays.
@@ -76,6 +79,8 @@ def class_named(name: str, where: object) -> type[Savable]:
     """
     if name == ENCODER:
         raise ModelError(f"{where}: is an encoder of architectures and forecasts nothing; open it with load_encoder")
+    if name == TRANSFER:
+        raise ModelError(f"{where}: is a prior over candidates and forecasts nothing; open it with load_priors")
     if name not in CLASSES:
         raise ModelError(
             f"{where}: class {name!r} is not one that this version of metalcx knows ({name_some(sorted(CLASSES), 9)}); "

@@ -72,6 +72,8 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
             "meta-train",
             "adapt",
             "forecast",
+            "fit-prior",
+            "suggest",
             "corpus list",
             "corpus show",
             "corpus fetch",
@@ -80,6 +82,7 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
             "corpus validate",
             "bench transfer",
             "bench encoder",
+            "bench suggest",
             "models list",
             "models show",
         )
