@@ -56,7 +56,7 @@ def _rbf(a: FloatArray, b: FloatArray, length: float) -> FloatArray:
 
 
 #: What is chosen among on source tasks.
-CHOICES = tuple(Kernel(a, 0.5, n, o, a) for a, n, o in product((4.0, 8.0), (0.25, 0.5, 1.0), (0.05, 0.2)))
+CHOICES = tuple(Kernel(a, 0.5, n, o, a) for a, n, o in product((3.0, 4.0, 8.0), (0.5, 1.0, 2.0), (0.05, 0.2)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,7 +57,7 @@ class HistoryForecaster:
         times, _ = resolve_at(queries, at)
         prefix = queries.padded()
         found = [self.histories.at(i, t) for i, t in zip(queries.ids, prefix.t_last, strict=True)]
-        known = np.array([traits is not None for traits in found]) & ~prefix.diverged & (prefix.length > 0)
+        known = np.array([traits is not None for traits in found], dtype=bool) & ~prefix.diverged & (prefix.length > 0)
         rows, columns = np.nonzero(known[:, None] & (times > prefix.t_last[:, None]))
         if not len(rows):
             return by_curve
@@ -95,7 +95,7 @@ class HistoryForecaster:
             return none, None
         whole = self.support.padded()
         found = [self.histories.at(i, t_cut) for i in self.support.ids]
-        usable = np.array([traits is not None for traits in found]) & (whole.t_last > t_cut) & (whole.t[:, 0] <= t_cut)
+        usable = np.array([traits is not None for traits in found], dtype=bool) & (whole.t_last > t_cut) & (whole.t[:, 0] <= t_cut)
         rows = np.flatnonzero(usable)
         if not len(rows):
             return none, None
