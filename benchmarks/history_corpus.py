@@ -92,7 +92,9 @@ def main() -> None:
 
 def _curves(task: HistoryTask, runs: list[dict[str, Any]], architectures: list[dict[str, Any]]) -> Curves:
     length = [EPOCHS + 1 if run["broken"] is None else run["broken"] + 1 for run in runs]
-    values: dict[str, list[np.ndarray]] = {name: [] for name in ("val_accuracy", "ema_accuracy", "train_loss", "seconds")}
+    values: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("val_accuracy", "ema_accuracy", "train_loss", "seconds")
+    }
     for run, n in zip(runs, length, strict=True):
         loss = np.array([np.nan, *run["loss"]])[:n]
         columns = [np.array(run["accuracy"][:n]), np.array(run["ema"][:n]), loss, np.array(run["seconds"][:n])]

@@ -19,6 +19,7 @@ import argparse
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from metalcx.bench._markdown import table
 from metalcx.forecasters import Baseline
 from metalcx.histories import HistoryCorpus, HistoryForecaster, peak_so_far
 
-N, POPULATION, SAMPLE, NEIGHBOURS, SEEDS = 64, 16, 4, 6, 30
+N, POPULATION, SAMPLE, NEIGHBOURS, SEEDS = 64, 16, 4, 6, 20
 WORKERS = (1, 4, 8)
 CUTS, FINALISTS = (1, 2, 4), (2, 3, 5, 8)
 SHORTFALL = 0.01
@@ -39,7 +40,7 @@ RUNGS = ((1, 1.0), (2, 0.5), (4, 0.25))
 Rng = np.random.Generator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pool:
     """The networks of one task.
 
@@ -171,7 +172,9 @@ def short(
             left = _best(left, judged(reached), round(share * N)) if reached else left
             own = extra(epoch) - spent
             spent = extra(epoch)
-            now = float(schedule((pool.seconds[left, epoch] - pool.seconds[left, reached]) + own[left], workers, now).max())
+            now = float(
+                schedule((pool.seconds[left, epoch] - pool.seconds[left, reached]) + own[left], workers, now).max()
+            )
             reached = epoch
     best = _best(left, judged(reached), finalists)
     return schedule(pool.seconds[best, -1] - pool.seconds[best, reached], workers, now), pool.peak[best]
@@ -187,6 +190,7 @@ def _best(among: np.ndarray, value: np.ndarray, n: int) -> np.ndarray:
     return among[np.argsort(-value[among], kind="stable")[:n]]
 
 
+@cache
 def trial(pool: Pool, kind: str, workers: int, setting: tuple[int, int], by: str = "history") -> pd.DataFrame:
     """All seeds: wall-clock of both, how far the short search falls short, and times to come within .01 of the full."""
     rows = []
@@ -248,12 +252,24 @@ def page(frame: pd.DataFrame) -> str:
         )  # fmt: skip
     head = (
         "# Searches over networks really trained\n\n"
-        f"{len(frame.task.unique())} tasks, {SEEDS} seeds each, {N} candidates a search; `saved` is the share of the wall-clock\n"
-        "of the same search with full training (of random search, for halving), with a 95 % interval over tasks; shortfall\n"
-        f"in accuracy; `same` is the share of searches whose result is within {SHORTFALL} of that of full training, and the\n"
-        "last column what these saved until then, against the time at which full training was there, too.\n\n"
+        f"{len(frame.task.unique())} tasks, {SEEDS} seeds each, {N} candidates a search; `saved` is the share of the\n"
+        "wall-clock of the same search with full training (of random search, for halving), with a 95 % interval over\n"
+        "tasks; shortfall in accuracy; `same` is the share of searches whose result is within "
+        f"{SHORTFALL} of that of full\ntraining, and the last column what these saved until then, against the time at "
+        "which full training was there, too.\n\n"
     )
-    header = ("search", "ranked by", "workers", "saved", "over tasks", "least", "shortfall", "largest", "same", "saved to the same")
+    header = (
+        "search",
+        "ranked by",
+        "workers",
+        "saved",
+        "over tasks",
+        "least",
+        "shortfall",
+        "largest",
+        "same",
+        "saved to the same",
+    )
     return head + "\n".join(table(header, lines)) + "\n"
 
 

@@ -28,9 +28,15 @@ SAMPLE = 400
 DECAY = 0.9  # of the average of weights, an epoch
 
 #: Decades of the learning rate, three of each rule: few steps are taken, so that slower ones would not move at all.
-RATES = {"sgd": (-2.3, 0.7), "nesterov": (-2.5, 0.5), "adam": (-3.9, -0.9), "adamw": (-3.9, -0.9), "rmsprop": (-4.2, -1.2)}
+RATES = {
+    "sgd": (-2.3, 0.7),
+    "nesterov": (-2.5, 0.5),
+    "adam": (-3.9, -0.9),
+    "adamw": (-3.9, -0.9),
+    "rmsprop": (-4.2, -1.2),
+}
 
-#: Of the networks for pictures that are drawn, the share that is kept: perceptrons, convolutions and cells by 3 : 5 : 2.
+#: Of the networks for pictures that are drawn, the share that is kept: perceptrons, convolutions, cells by 3 : 5 : 2.
 KEPT = {"mlp": 1.0, "cnn": 0.7, "cell-cnn": 0.2}
 
 
@@ -156,5 +162,3 @@ def _averaged(model: nn.Module, average: list[Tensor], x: Tensor, y: Tensor) -> 
         for value, mine in zip(_state(model), own, strict=True):
             value.copy_(mine)
     return found
-
-

@@ -6,7 +6,8 @@ from metalcx.bench._encoder import run_encoder as run_encoder
 from metalcx.bench._encoder_rows import METHODS as METHODS
 from metalcx.bench._encoder_rows import Effort as Effort
 from metalcx.bench._encoder_timing import time_encoders as time_encoders
+from metalcx.bench._histories import run_histories as run_histories
 from metalcx.bench._score import crps as crps
 from metalcx.bench._transfer import run_transfer as run_transfer
 
-__all__ = ["METHODS", "Effort", "Gain", "crps", "gain", "run_encoder", "run_transfer", "time_encoders"]
+__all__ = ["METHODS", "Effort", "Gain", "crps", "gain", "run_encoder", "run_histories", "run_transfer", "time_encoders"]

@@ -105,9 +105,7 @@ def _ahead(judged: JudgedTask, found: Sequence[Mapping[str, Any]]) -> list[dict[
     full = [{name: tau(value, judged.peaks[asked]) for name, (asked, value, _) in f.items()} for f in found]
     mean = [float(np.mean([one[OURS[0]] - one[name] for one in full])) for name in names]
     head = {"task": judged.name, "cut": judged.cut}
-    return [
-        head | {"over": name, "tau": mean[i], "low": low[i], "high": high[i]} for i, name in enumerate(names)
-    ]
+    return [head | {"over": name, "tau": mean[i], "low": low[i], "high": high[i]} for i, name in enumerate(names)]
 
 
 def _costs(judged: Sequence[JudgedTask]) -> pd.DataFrame:
@@ -126,9 +124,7 @@ def _costs(judged: Sequence[JudgedTask]) -> pd.DataFrame:
 
 def _head(data: HistoryCorpus, draws: int, kernels: Mapping[str, Any]) -> str:
     tasks = data.corpus.tasks
-    chosen = "; ".join(
-        f"{name}: length {k.length:g}, noise {k.noise:g}, own {k.own:g}" for name, k in kernels.items()
-    )
+    chosen = "; ".join(f"{name}: length {k.length:g}, noise {k.noise:g}, own {k.own:g}" for name, k in kernels.items())
     return (
         f"Made by `metalcx bench histories --out DIR`, metalcx {__version__}: {data.corpus.n_runs} networks on "
         f"{len(tasks)} tasks of {tasks['family'].nunique()} families, each family held out in turn; {SUPPORT} finished "

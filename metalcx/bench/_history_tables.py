@@ -24,12 +24,13 @@ def histories_page(scores: pd.DataFrame, versus: pd.DataFrame, cost: pd.DataFram
 
 def _legend() -> list[str]:
     return [
-        "Tau is Kendall's with the peak validation accuracy, by task; error, regret and coverage are means over tasks, in",
-        "accuracy. `history` is the calibrated forecaster with its support; `history, K=0` the same without; `history and",
-        "curve` is blended with med5. `probe` to `consensus` are proxies as they are. `vote` is the majority of the",
-        "network's own checkpoints, `ema` the average of weights, `one more epoch` the accuracy one epoch later, which costs",
-        "more than recording and proxies, and `best of one more` the best until then. A name with `accuracy` forecasts the",
-        "accuracy instead of its peak so far. Differences are ours less theirs, with 95 % intervals by redrawing queries.",
+        "Tau is Kendall's with the peak validation accuracy, by task; error, regret and coverage are means over tasks,",
+        "in accuracy. `history` is the calibrated forecaster with its support; `history, K=0` the same without;",
+        "`history and curve` is blended with med5. `probe` to `consensus` are proxies as they are. `vote` is the majority",
+        "of the network's own checkpoints, `ema` the average of weights, `one more epoch` the accuracy one epoch later",
+        "(about what recording and proxies cost here, see below), `best of one more` the best until then. A name with",
+        "`accuracy` forecasts the accuracy instead of its peak so far. Differences are ours less theirs, with 95 %",
+        "intervals by redrawing queries.",
     ]
 
 
@@ -59,8 +60,8 @@ def ahead_line(part: pd.DataFrame) -> str:
     plain = [name for name in PLAIN[:4] if name in taus.index]
     more = (taus.loc[OURS[0]] > taus.loc[plain].max()).sum()
     return (
-        f"`{OURS[0]}` is ahead of every other method on {int((lead > 0).sum())} of {len(lead)} tasks{told}. Of last, best, "
-        f"ema and vote it is ahead on {int(more)}."
+        f"`{OURS[0]}` is ahead of every other method on {int((lead > 0).sum())} of {len(lead)} tasks{told}. "
+        f"Of last, best, ema and vote it is ahead on {int(more)}."
     )
 
 

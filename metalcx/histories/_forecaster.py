@@ -95,7 +95,11 @@ class HistoryForecaster:
             return none, None
         whole = self.support.padded()
         found = [self.histories.at(i, t_cut) for i in self.support.ids]
-        usable = np.array([traits is not None for traits in found], dtype=bool) & (whole.t_last > t_cut) & (whole.t[:, 0] <= t_cut)
+        usable = (
+            np.array([traits is not None for traits in found], dtype=bool)
+            & (whole.t_last > t_cut)
+            & (whole.t[:, 0] <= t_cut)
+        )
         rows = np.flatnonzero(usable)
         if not len(rows):
             return none, None
@@ -109,7 +113,7 @@ class HistoryForecaster:
         return self.calibration.conditioned(asked.inputs(metric), z), runs
 
     def _share(self, posterior: Posterior, runs: Curves | None, t_cut: float, t_end: float) -> float:
-        """Share of the history in the mixture: by squared errors on runs of the support, each forecast by the others."""
+        """Share of the history in the mixture, by squared errors on runs of the support, each left out in turn."""
         if runs is None or len(runs) < 3 or self.support is None:
             return 0.5
         traits = np.stack([self.histories.at(i, t_cut) for i in runs.ids])  # type: ignore[arg-type]
@@ -118,9 +122,7 @@ class HistoryForecaster:
         mine = _unit(metric, chance + (1.0 - chance) * squeezed(posterior.left_out()))
         others = [self.support.take(self.support.ids != run) for run in runs.ids]
         asked = runs.truncate(t_cut)
-        theirs = [
-            self.curve.adapt(rest).forecast(asked.take([i]), t_end).mean[0] for i, rest in enumerate(others)
-        ]
+        theirs = [self.curve.adapt(rest).forecast(asked.take([i]), t_end).mean[0] for i, rest in enumerate(others)]
         square = np.array([((mine - peak) ** 2).sum(), ((np.array(theirs) - peak) ** 2).sum()])
         square += PRIOR_RUNS * square.mean() / len(runs)
         return float(square[1] / square.sum()) if square.sum() > 0 else 0.5

@@ -73,7 +73,8 @@ def fit_proxy(history: History, kind: Kind = "concat", classifier: Classifier = 
         classifier: See `Classifier`.
 
     Raises:
-        DataError: If there is no checkpoint, a choice is unknown, or logistic regression has too few examples of a class.
+        DataError: If there is no checkpoint, a choice is unknown, or a class has too few examples for logistic
+            regression.
     """
     if not len(history):
         raise DataError("a proxy needs at least one checkpoint; record earlier, or cut later")
@@ -85,7 +86,8 @@ def fit_proxy(history: History, kind: Kind = "concat", classifier: Classifier = 
     z = standardised(history)
     views = z if kind == "consensus" else [_joined(z) if kind == "concat" else _aligned_mean(z, history.n_train)]
     fits = [_fit(view, history, classifier) for view in views]
-    train, val = (np.mean([fit[part] for fit in fits], axis=0) for part in (0, 1))
+    train = np.mean([train for train, _, _ in fits], axis=0)
+    val = np.mean([val for _, val, _ in fits], axis=0)
     return _proxy(history, train, val, float(np.mean([penalty for _, _, penalty in fits])))
 
 

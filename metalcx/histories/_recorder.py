@@ -37,7 +37,7 @@ class FeatureRecorder:
         checkpoints: How many are kept; `record` does nothing once there are as many.
         memory: Bytes of all checkpoints together above which they go to disk, one safetensors file each.
         folder: Where they go then; needed to resume in another process.
-        batch_size: Examples of one call of the model.
+        batch_size: Examples of one call of the model; by default as many as fit a processor's cache, from 64 to 512.
         seed: Of the random projection; the same for all models that are compared.
 
     Raises:
@@ -55,13 +55,14 @@ class FeatureRecorder:
         checkpoints: int = 16,
         memory: int = MEMORY,
         folder: str | Path | None = None,
-        batch_size: int = 512,
+        batch_size: int | None = None,
         seed: int = 0,
     ) -> None:
-        for name, number in (("width", width), ("checkpoints", checkpoints), ("batch_size", batch_size)):
+        self.batch_size = sample.cached_rows() if batch_size is None else batch_size
+        for name, number in (("width", width), ("checkpoints", checkpoints), ("batch_size", self.batch_size)):
             if number < 1:
                 raise ValueError(f"{name} is at least 1; got {number}")
-        self.model, self.sample, self.batch_size = model, sample, batch_size
+        self.model, self.sample = model, sample
         self._width, self._most, self._seed = width, checkpoints, seed
         self._layer = layer
         if layer is not None:
@@ -126,7 +127,7 @@ class FeatureRecorder:
         return History(np.array(times), features, outputs, labels, self.sample.n_train)
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` goes on from: tensors, texts and numbers, fit for ``torch.load(weights_only=True)``."""
+        """What `load_state_dict` goes on from: tensors, texts, numbers, fit for ``torch.load(weights_only=True)``."""
         about = {"sample": self.sample.fingerprint(), "width": self._width, "seed": self._seed, "layer": self._layer}
         return about | self._store.state()
 
@@ -182,5 +183,3 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
         finally:
             for module, mode in training:
                 module.training = mode
-
-

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from metalcx.errors import DataError
 
+#: Bytes of input of one call: layers make several times as many of them, which should stay in the cache.
+CACHE = 2**18
+
 
 @dataclass(frozen=True)
 class FixedSample:
@@ -75,6 +78,11 @@ class FixedSample:
         if isinstance(self.inputs, Mapping):
             return (), {name: part[start:stop].to(device) for name, part in self.inputs.items()}
         return tuple(part[start:stop].to(device) for part in _tensors(self.inputs)), {}
+
+    def cached_rows(self) -> int:
+        """How many rows of input a processor's cache holds, about, with what a network makes of them: 64 to 512."""
+        row = sum(part[0].nbytes for part in _tensors(self.inputs))
+        return min(512, max(64, CACHE // max(row, 1)))
 
     def fingerprint(self) -> str:
         """Tells samples apart."""

@@ -79,7 +79,7 @@ def proxies_of(history: History) -> dict[str, Proxy]:
     fits = {"probe": fit_proxy(late.take([-1])), "own": fit_proxy(late, "own")}
     if len(late) == 1:  # then all are one
         return fits | dict.fromkeys(("concat", "mean", "consensus"), fits["probe"])
-    return fits | {kind: fit_proxy(late, kind) for kind in ("concat", "mean", "consensus")}  # type: ignore[arg-type]
+    return fits | {kind: fit_proxy(late, kind) for kind in ("concat", "mean", "consensus")}
 
 
 def skill(accuracy: Any, chance: Any) -> Any:

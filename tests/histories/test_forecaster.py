@@ -82,7 +82,9 @@ def test_the_mixture_goes_with_what_errs_less(model: HistoryForecaster, runs: tu
     assert np.abs(mixed - alone).mean() < np.abs(mixed - curve).mean()
     # Histories that say nothing leave the word to the curve.
     rng = np.random.default_rng(0)
-    shuffled = TraitTable(dict(zip(table.rows, [list(table.rows.values())[i] for i in rng.permutation(40)], strict=True)))
+    shuffled = TraitTable(
+        dict(zip(table.rows, [list(table.rows.values())[i] for i in rng.permutation(40)], strict=True))
+    )
     lost = replace(model, blend=True, histories=shuffled).adapt(known).forecast(early, 20.0).mean
     useless = replace(model, histories=shuffled).adapt(known).forecast(early, 20.0).mean
     assert np.abs(lost - curve).mean() < np.abs(lost - useless).mean()
@@ -90,7 +92,9 @@ def test_the_mixture_goes_with_what_errs_less(model: HistoryForecaster, runs: tu
 
 def test_nothing_after_the_cut_is_read(model: HistoryForecaster, runs: tuple[Curves, TraitTable]) -> None:
     whole, table = runs
-    changed = {run: (times, np.concatenate([values[:1], 1 - values[1:]])) for run, (times, values) in table.rows.items()}
+    changed = {
+        run: (times, np.concatenate([values[:1], 1 - values[1:]])) for run, (times, values) in table.rows.items()
+    }
     known, early = whole.take(np.arange(5)), whole.take(np.arange(5, 20)).truncate(3.0)
     later = whole.take(np.arange(5, 20))
     y = later.y.copy()
@@ -125,7 +129,9 @@ def test_percent_and_mirrored_metrics_are_the_same_forecast(
     np.testing.assert_allclose(found[2], found[0], atol=1e-6)
 
 
-def test_runs_without_a_history_are_the_curves_matter(model: HistoryForecaster, runs: tuple[Curves, TraitTable]) -> None:
+def test_runs_without_a_history_are_the_curves_matter(
+    model: HistoryForecaster, runs: tuple[Curves, TraitTable]
+) -> None:
     whole = runs[0]
     early = whole.take(np.arange(10, 14)).truncate(2.0)
     some = TraitTable({run: model.histories.rows[run] for run in early.ids[:2]})

@@ -81,7 +81,7 @@ def test_validation_labels_serve_for_scoring_only(kind: str) -> None:
     np.testing.assert_array_equal(fit_proxy(replace(history, labels=labels), kind).val, fit_proxy(history, kind).val)
 
 
-@pytest.mark.parametrize("kind", (*KINDS, "own"))
+@pytest.mark.parametrize("kind", [*KINDS, "own"])
 def test_nothing_after_the_cut_is_used(kind: str) -> None:
     history = made_history(k=4)
     changed = history.features.copy(), history.outputs.copy()
@@ -92,7 +92,7 @@ def test_nothing_after_the_cut_is_used(kind: str) -> None:
     assert len(history.until(2.5)) == 2
 
 
-@pytest.mark.parametrize("kind", (*KINDS, "own"))
+@pytest.mark.parametrize("kind", [*KINDS, "own"])
 def test_the_order_in_which_checkpoints_come_changes_nothing(kind: str) -> None:
     history = made_history(k=4)
     order = [2, 0, 3, 1]
@@ -108,7 +108,7 @@ def test_permuting_checkpoints_over_time_changes_nothing(kind: str) -> None:
     np.testing.assert_allclose(fit_proxy(mixed, kind).val, fit_proxy(history, kind).val, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", (*KINDS, "own"))
+@pytest.mark.parametrize("kind", [*KINDS, "own"])
 def test_every_checkpoint_twice_changes_nothing(kind: str) -> None:
     history = made_history(k=3)
     twice = History(

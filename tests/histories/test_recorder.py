@@ -36,7 +36,11 @@ def test_features_are_the_input_of_the_last_linear_layer_in_evaluation() -> None
     trained(model, recorder)
     history = recorder.history()
     assert recorder.layer == "4"
-    assert (history.t.tolist(), history.features.shape, history.outputs.shape) == ([1, 2, 3, 4], (4, 240, 12), (4, 240, 3))
+    assert (history.t.tolist(), history.features.shape, history.outputs.shape) == (
+        [1, 2, 3, 4],
+        (4, 240, 12),
+        (4, 240, 3),
+    )
     assert (history.features.dtype, history.outputs.dtype) == (np.float16, np.float16)
     model.eval()
     with torch.no_grad():
@@ -116,7 +120,9 @@ def test_wide_features_are_projected_by_the_same_directions_always() -> None:
     # Distances are kept, about.
     whole = FeatureRecorder(model, toy_sample(), width=300)
     whole.record(0)
-    pairs = [np.linalg.norm(h[:100].astype(float) - h[100:200], axis=1) for h in (whole.history().features[0], a.features[0])]
+    pairs = [
+        np.linalg.norm(h[:100].astype(float) - h[100:200], axis=1) for h in (whole.history().features[0], a.features[0])
+    ]
     assert np.median(pairs[1] / pairs[0]) == pytest.approx(1.0, abs=0.15)
 
 
@@ -130,7 +136,10 @@ def test_memory_is_bounded() -> None:
 
 def test_above_the_limit_checkpoints_go_to_disk(tmp_path) -> None:
     model = toy_net()
-    kept, written = FeatureRecorder(model, toy_sample()), FeatureRecorder(model, toy_sample(), memory=1000, folder=tmp_path)
+    kept, written = (
+        FeatureRecorder(model, toy_sample()),
+        FeatureRecorder(model, toy_sample(), memory=1000, folder=tmp_path),
+    )
     for recorder in (kept, written):
         recorder.record(0.5)
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
@@ -211,7 +220,11 @@ def test_a_sample_is_drawn_from_datasets() -> None:
     assert again.fingerprint() == sample.fingerprint() != FixedSample.draw(train, val, 40, 30, seed=2).fingerprint()
     words = [{"ids": torch.arange(3), "labels": i % 2} for i in range(6)]
     mapped = FixedSample.draw(words, words, 4, 6)
-    assert (mapped.inputs["ids"].shape, mapped.labels.tolist()[:2], mapped.n_train) == ((10, 3), mapped.labels.tolist()[:2], 4)
+    assert (mapped.inputs["ids"].shape, mapped.labels.tolist()[:2], mapped.n_train) == (
+        (10, 3),
+        mapped.labels.tolist()[:2],
+        4,
+    )
 
 
 def test_a_network_that_blows_up_is_recorded() -> None:
