@@ -192,7 +192,7 @@ def _best(among: np.ndarray, value: np.ndarray, n: int) -> np.ndarray:
 
 @cache
 def trial(pool: Pool, kind: str, workers: int, setting: tuple[int, int], by: str = "history") -> pd.DataFrame:
-    """All seeds: wall-clock of both, how far the short search falls short, and times to come within .01 of the full."""
+    """All seeds: wall-clock of both, how far the short search falls short, times to come within .01 of the full."""
     rows = []
     for seed in range(SEEDS):
         ends, peaks = full(pool, "random" if kind == "halving" else kind, workers, seed)
@@ -200,8 +200,9 @@ def trial(pool: Pool, kind: str, workers: int, setting: tuple[int, int], by: str
         aim = peaks.max() - SHORTFALL
         there = found >= aim
         rows.append(
-            {"full": ends.max(), "short": early.max(), "shortfall": peaks.max() - found.max(), "same": bool(there.any()),
-             "to_full": ends[peaks >= aim].min(), "to_short": early[there].min() if there.any() else np.nan}
+            {"full": ends.max(), "short": early.max(), "shortfall": peaks.max() - found.max(),
+             "same": bool(there.any()), "to_full": ends[peaks >= aim].min(),
+             "to_short": early[there].min() if there.any() else np.nan}
         )  # fmt: skip
     return pd.DataFrame(rows)
 

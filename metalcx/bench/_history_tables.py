@@ -24,13 +24,13 @@ def histories_page(scores: pd.DataFrame, versus: pd.DataFrame, cost: pd.DataFram
 
 def _legend() -> list[str]:
     return [
-        "Tau is Kendall's with the peak validation accuracy, by task; error, regret and coverage are means over tasks,",
-        "in accuracy. `history` is the calibrated forecaster with its support; `history, K=0` the same without;",
-        "`history and curve` is blended with med5. `probe` to `consensus` are proxies as they are. `vote` is the majority",
-        "of the network's own checkpoints, `ema` the average of weights, `one more epoch` the accuracy one epoch later",
-        "(about what recording and proxies cost here, see below), `best of one more` the best until then. A name with",
-        "`accuracy` forecasts the accuracy instead of its peak so far. Differences are ours less theirs, with 95 %",
-        "intervals by redrawing queries.",
+        "Tau is Kendall's with the peak validation accuracy, by task; error, regret and coverage are means over",
+        "tasks, in accuracy. `history` is the calibrated forecaster with its support; `history, K=0` the same without;",
+        "`history and curve` is blended with med5. `probe` to `consensus` are proxies as they are. `vote` is the",
+        "majority of the network's own checkpoints, `ema` the average of weights, `one more epoch` the accuracy one",
+        "epoch later (about what recording and proxies cost here, see below), `best of one more` the best until then.",
+        "A name with `accuracy` forecasts the accuracy instead of its peak so far. Differences are ours less theirs,",
+        "with 95 % intervals by redrawing queries.",
     ]
 
 
