@@ -39,7 +39,7 @@ def _methods(part: pd.DataFrame, versus: pd.DataFrame) -> list[str]:
     taus = part.pivot(index="method", columns="task", values="tau")
     means = part.groupby("method")[["error", "regret@1", "regret@3", "cov80"]].mean()
     rows = []
-    for name in taus.mean(1).sort_values(ascending=False).index:
+    for name in taus.mean(axis=1).sort_values(ascending=False).index:
         own = versus[versus.over == name]
         clear = f"{int((own.low > 0).sum())} / {int((own.high < 0).sum())} of {len(own)}" if len(own) else ""
         ahead = f"{own.tau.mean():+.3f}" if len(own) else ""

@@ -23,7 +23,7 @@ class History:
     Attributes:
         t: When checkpoints were taken, shape (k,), ascending.
         features: Input of the last linear layer, half precision, shape (k, n, d); rows of the training part first.
-        outputs: The network's own class scores, half precision, shape (k, n, classes).
+        outputs: The network's own class scores, half precision, shape (k, n, classes); a row's level means nothing.
         labels: Classes, shape (n,).
         n_train: How many rows are of the training part.
 

@@ -61,6 +61,17 @@ def test_own_head_gives_the_accuracy_of_the_epoch() -> None:
     assert recorder.history().own_accuracy().tolist() == pytest.approx(found)
 
 
+def test_close_scores_stay_apart_in_half_precision() -> None:
+    """Scores may be large and differ by little, as in networks that are about to blow up."""
+    model, sample = toy_net(), toy_sample()
+    with torch.no_grad():
+        model[4].bias += 3000.0
+        expected = copy.deepcopy(model).eval()(sample.inputs).argmax(1)
+    recorder = FeatureRecorder(model, sample)
+    recorder.record(0)
+    assert (recorder.history().outputs[0].argmax(1) == expected.numpy()).mean() > 0.99
+
+
 def test_training_goes_on_as_if_nothing_was_recorded() -> None:
     """Dropout draws the same, statistics of norms are the same, gradients stand."""
     plain, watched = toy_net(), toy_net()
