@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from metalcx import errors as errors
     from metalcx import forecasters as forecasters
     from metalcx import graphs as graphs
+    from metalcx import histories as histories
     from metalcx import hub as hub
     from metalcx import protocol as protocol
     from metalcx import testing as testing
@@ -48,6 +49,7 @@ _ROOMS = frozenset(
         "errors",
         "forecasters",
         "graphs",
+        "histories",
         "hub",
         "protocol",
         "testing",
@@ -71,6 +73,7 @@ __all__ = [
     "errors",
     "forecasters",
     "graphs",
+    "histories",
     "hub",
     "load",
     "protocol",

@@ -6,6 +6,7 @@ from metalcx.bench._encoder import run_encoder as run_encoder
 from metalcx.bench._encoder_rows import METHODS as METHODS
 from metalcx.bench._encoder_rows import Effort as Effort
 from metalcx.bench._encoder_timing import time_encoders as time_encoders
+from metalcx.bench._histories import run_histories as run_histories
 from metalcx.bench._score import crps as crps
 from metalcx.bench._stopping import run_stopping as run_stopping
 from metalcx.bench._suggest import run_suggest as run_suggest
@@ -20,6 +21,7 @@ __all__ = [
     "crps",
     "gain",
     "run_encoder",
+    "run_histories",
     "run_stopping",
     "run_suggest",
     "run_transfer",

@@ -134,6 +134,7 @@ _add(
 )
 _benches = _room("bench", "The protocols by which every forecaster is judged.")
 _add(_benches, "transfer", _bench.transfer, "metalcx bench transfer --data data --out results --forecaster med5")
+_add(_benches, "histories", _bench.histories, "metalcx bench histories --out results")
 _add(_benches, "encoder", _bench.encoder, "metalcx bench encoder --data data --out results --space nas-bench-macro")
 _add(_benches, "stopping", _bench.stopping, "metalcx bench stopping --data data --out results --row med5 --row asha")
 _add(_benches, "suggest", _bench.suggest, "metalcx bench suggest --data data --out results --corpus nas-bench-graph")

@@ -1,4 +1,4 @@
-"""`metalcx bench`: transfer, encoder, stopping and suggest."""
+"""`metalcx bench`: transfer, encoder, stopping, suggest and histories."""
 
 from __future__ import annotations
 
@@ -227,3 +227,25 @@ def suggest(
         print_json(rows)
     else:
         print_table(columns, [[r[column] for column in columns] for r in rows], left=3)
+
+
+def histories(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for tables.")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="DIR", help="A corpus with histories; by default the one that comes along."),
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", metavar="N", min=1, help="Supports drawn a task.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge how well a few epochs tell the peak accuracy, by the history of features and by everything else."""
+    from metalcx.bench import run_histories
+
+    with Progress("bench histories") as progress:
+        result = run_histories(data, out, draws=draws, progress=progress)
+    if as_json:
+        print_json(result)
+    else:
+        cuts = list(next(iter(result["tau"].values())))
+        rows = [[name, *(f"{by_cut[cut]:.3f}" for cut in cuts)] for name, by_cut in result["tau"].items()]
+        print_table(("method", *(f"tau at {cut:g}" for cut in cuts)), sorted(rows, key=lambda r: r[1], reverse=True))

@@ -1,0 +1,94 @@
+"""What recording costs beside training, in seconds of one thread: the same trainings with and without the recorder.
+
+python benchmarks/history_cost.py [--pairs 3] [--out benchmarks/results/history_cost.csv]
+
+A perceptron on a table, a small convolutional network on few and on more pictures, and a wider one on pictures of
+32 x 32. Seven checkpoints of 400 training and 400 validation examples, as in the recorded corpus, in 40 epochs, of the
+last in only ten; trainings with and without alternate, the least of each is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from history_training import CHECKPOINTS, WIDTH
+from torch import Tensor, nn
+from torch.nn import functional
+
+from metalcx.histories import FeatureRecorder, FixedSample
+
+EPOCHS = 40
+
+
+def cases() -> dict[str, tuple[nn.Module, tuple[int, ...], int, int]]:
+    """Network, shape of an example, training examples, epochs."""
+    conv = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10),
+    )  # fmt: skip
+    wide = nn.Sequential(
+        nn.Conv2d(3, 32, 3, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10),
+    )  # fmt: skip
+    table = nn.Sequential(nn.Linear(24, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    return {
+        "table, 800 rows": (table, (24,), 800, EPOCHS),
+        "pictures of 12 x 12, 600": (conv, (1, 12, 12), 600, EPOCHS),
+        "pictures of 12 x 12, 3,000": (conv, (1, 12, 12), 3000, EPOCHS),
+        "pictures of 32 x 32, 4,000": (wide, (3, 32, 32), 4000, 10),
+    }
+
+
+def seconds(model: nn.Module, x: Tensor, y: Tensor, epochs: int, recorder: FeatureRecorder | None) -> float:
+    """Of one training from new weights."""
+    for layer in model.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    optimiser = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
+    began = time.thread_time()
+    for epoch in range(epochs + 1):
+        model.train()
+        for rows in torch.randperm(len(x)).split(64) if epoch else ():
+            optimiser.zero_grad()
+            functional.cross_entropy(model(x[rows]), y[rows]).backward()
+            optimiser.step()
+        if recorder is not None and epoch in CHECKPOINTS:
+            recorder.record(epoch)
+    return time.thread_time() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/history_cost.csv"))
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for name, (model, shape, n, epochs) in cases().items():
+        torch.manual_seed(0)
+        x, y = torch.randn(n, *shape), torch.randint(0, 10, (n,))
+        sample = FixedSample(torch.cat([x[:400], torch.randn(400, *shape)]), torch.randint(0, 10, (800,)), 400)
+        seconds(model, x, y, 2, None)
+        pairs = [
+            (
+                seconds(model, x, y, epochs, None),
+                seconds(model, x, y, epochs, FeatureRecorder(model, sample, width=WIDTH)),
+            )
+            for _ in range(given.pairs)
+        ]
+        plain, recorded = np.min(pairs, axis=0)
+        rows.append(
+            {"training": name, "epochs": epochs, "seconds": plain, "recorded": recorded, "share": recorded / plain - 1}
+        )
+        print(rows[-1], flush=True)
+    pd.DataFrame(rows).to_csv(given.out, index=False, float_format="%.4g")
+
+
+if __name__ == "__main__":
+    main()
