@@ -100,6 +100,7 @@ _add(
 _benches = _room("bench", "The protocols by which every forecaster is judged.")
 _add(_benches, "transfer", _bench.transfer, "metalcx bench transfer --data data --out results --forecaster med5")
 _add(_benches, "encoder", _bench.encoder, "metalcx bench encoder --data data --out results --space nas-bench-macro")
+_add(_benches, "dynamics", _bench.dynamics, "metalcx bench dynamics --data data --out results --row lc-gode --row node")
 _models_room = _room("models", "The models that ship with metalcx, and those in a folder.")
 _add(_models_room, "list", _models.list_, "metalcx models list --json")
 _add(_models_room, "show", _models.show, "metalcx models show metalcx-base")

@@ -1,4 +1,4 @@
-"""`metalcx bench transfer` and `metalcx bench encoder`."""
+"""`metalcx bench transfer`, `metalcx bench encoder` and `metalcx bench dynamics`."""
 
 from __future__ import annotations
 
@@ -148,3 +148,50 @@ def encoder(
         print_json(rows)
     else:
         print_table(columns, [[r.get(column, "") for column in columns] for r in rows], left=1 if timing else 4)
+
+
+def dynamics(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder in which the corpora are.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for tables and for what is needed to resume.")
+    ],
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task",
+            metavar="NAME",
+            help="corpus/task, or corpus/task@mlp or @cnn for those networks of it; repeat. By default the two tasks "
+            "of each kind in smallnets that have most architectures, and spikenas-bench's.",
+        ),
+    ] = None,
+    row: Annotated[
+        list[str] | None, typer.Option("--row", metavar="NAME", help="What to judge; repeat. All by default.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option("--metric", metavar="NAME", help="What to forecast, where a corpus has it.")
+    ] = "val_loss",
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Splits and training seeds.")] = 3,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Training steps at most.")] = 300,
+    curves: Annotated[
+        int, typer.Option("--curves", metavar="N", min=1, help="Curves of its prior that the LC-PFN learns from.")
+    ] = 64_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge latent dynamics on held-out architectures of one dataset. Goes on where an earlier call ended."""
+    from metalcx.bench.dynamics import Effort, run_dynamics
+
+    with Progress("bench dynamics") as progress:
+        result = run_dynamics(
+            data,
+            out,
+            tasks=task or None,
+            rows=row or None,
+            metric=metric,
+            seeds=seeds,
+            effort=Effort(steps=steps, curves=curves),
+            progress=progress,
+        )
+    if as_json:
+        print_json(result)
+    else:
+        typer.echo(f"{out}: tables written")
