@@ -11,7 +11,7 @@ from torch.nn.functional import gelu
 from metalcx.bench.dynamics._euler import between, euler
 from metalcx.bench.dynamics._fold import Batch, Fold
 from metalcx.bench.dynamics._model import Model, divergence, squared
-from metalcx.forecasters._ode_solve import STEP, solve
+from metalcx.forecasters._ode_solve import solve
 
 #: Numbers in a state and in a graph's vector.
 LATENT = 16
@@ -105,6 +105,3 @@ class LatentDynamics(Model):
         run = torch.arange(len(z0)).repeat_interleave(len(self.s))
         states = path.at(run, self.s.repeat(len(z0)))
         return self.decoder(states)[:, 0].view(len(z0), -1), z0.new_zeros(len(z0))
-
-
-assert (END / STEP).is_integer()

@@ -1,4 +1,4 @@
-"""LC-PFN (Adriaensen et al., NeurIPS 2023): a transformer that learned to go on with curves of a prior, made smaller."""
+"""LC-PFN (Adriaensen et al., NeurIPS 2023): a transformer that learned from a prior, made smaller."""
 
 from __future__ import annotations
 

@@ -106,9 +106,9 @@ def _about() -> list[str]:
         "standard deviation over seeds, each with a split of its own. tau: Kendall's, of finals. Seconds of processor "
         "time, one thread; step: whose weights were kept, by the validation architectures.",
         "",
-        f"last, affine, power-law and srm read at most {SUPPORT} training runs as their support, {BASE_ROW} reads {FEW} "
-        "and learned on other datasets; srm reads configurations beside the curve, which no other row does. lc-pfn "
-        "learned from its published prior alone, once for all.",
+        f"last, affine, power-law and srm read at most {SUPPORT} training runs as their support; {BASE_ROW} reads "
+        f"{FEW} and learned on other datasets. srm reads configurations beside the curve. lc-pfn learned from its "
+        "published prior alone, once for all.",
     ]
 
 
