@@ -20,6 +20,9 @@ TRAIN, VALID = 0.60, 0.15
 #: Share of a run's points that is seen.
 SEEN = 0.2
 
+#: Inter-quartile range of a standard normal law.
+NORMAL_RANGE = 1.349
+
 #: Shares of a run's points up to which forecasts are scored: epochs 80, 140 and 200 of the paper's 200.
 HORIZONS = (0.4, 0.7, 1.0)
 
@@ -47,15 +50,17 @@ class Fold:
         train: Runs to learn from, in an order of their own, shape (a,).
         valid: Runs to select on, shape (v,).
         test: Runs to judge on, shape (n,).
-        y: Values of all runs, none worse than `init + 3 (init - best)` of the training runs, shape (runs, T).
-        centre: Mean of the training curves.
-        spread: Their standard deviation.
+        worst: `init + 3 (init - best)` of the training runs, which stands for whatever is worse, in scoring too.
+        y: Values of all runs, none worse than that, shape (runs, T).
+        centre: Median of the training curves' values.
+        spread: Their inter-quartile range, as a standard deviation.
     """
 
     task: DynamicsTask
     train: IntArray
     valid: IntArray
     test: IntArray
+    worst: float
     y: FloatArray
     centre: float
     spread: float
@@ -72,14 +77,20 @@ class Fold:
         return torch.from_numpy((t - t[0]) / (t[-1] - t[0])).float()
 
     def batch(self, rows: IntArray) -> Batch:
-        """Runs as models read them."""
-        y = torch.from_numpy((self.y[rows] - self.centre) / self.spread).float()
+        """Runs as models read them: arsinh of units of the spread, so that a few that never learn do not rule."""
+        y = torch.from_numpy(np.arcsinh((self.y[rows] - self.centre) / self.spread)).float()
         return Batch(y[:, : self.seen], y[:, self.seen :], torch.from_numpy(self.task.arch[rows]))
 
     def values(self, told: Tensor) -> FloatArray:
-        """What a model told, in the metric's unit and bounds."""
-        values: FloatArray = self.task.metric.clip(self.centre + self.spread * told.double().numpy())
+        """What a model told, in the metric's unit."""
+        values: FloatArray = self.centre + self.spread * np.sinh(np.clip(told.double().numpy(), -20.0, 20.0))
         return values
+
+    def bounded(self, values: FloatArray) -> FloatArray:
+        """Within the metric's bounds, and not worse than `worst`."""
+        metric = self.task.metric
+        kept: FloatArray = metric.sign * np.maximum(metric.sign * metric.clip(values), metric.sign * self.worst)
+        return kept
 
     def curves(self, rows: IntArray) -> Curves:
         """Whole runs as forecasters read them."""
@@ -101,8 +112,9 @@ def split(task: DynamicsTask, seed: int) -> Fold:
     train = np.random.default_rng([seed, 12]).permutation(train)
     worst = _worst(task.metric.sign * task.y[train])
     y = task.metric.sign * np.maximum(task.metric.sign * task.y, worst)
-    known = y[train]
-    return Fold(task, train, valid, test, y, float(known.mean()), float(known.std()) or 1.0)
+    low, centre, high = np.quantile(y[train], [0.25, 0.5, 0.75])
+    spread = float(high - low) / NORMAL_RANGE or float(y[train].std()) or 1.0
+    return Fold(task, train, valid, test, task.metric.sign * worst, y, float(centre), spread)
 
 
 def _worst(oriented: FloatArray) -> float:

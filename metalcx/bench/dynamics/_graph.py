@@ -42,7 +42,9 @@ class LearnedGraph(nn.Module):
 
 
 class GivenGraph(nn.Module):
-    """Embeddings of an encoder that stays as it is, standardised over the training architectures, and projected.
+    """Embeddings of an encoder that stays as it is, in units of the training architectures, and projected.
+
+    All numbers have one unit: of a few architectures some hardly differ, and would put others far away.
 
     Args:
         embeddings: Of all graphs, shape (graphs, numbers).
@@ -55,8 +57,8 @@ class GivenGraph(nn.Module):
     def __init__(self, embeddings: Tensor, known: IntArray, width: int) -> None:
         super().__init__()
         mine = embeddings[torch.from_numpy(np.unique(known))]
-        std = mine.std(0, correction=0)
-        self.register_buffer("embeddings", (embeddings - mine.mean(0)) / (std + 1e-2 * std.mean() + 1e-9))
+        unit = (mine - mine.mean(0)).square().mean().sqrt()
+        self.register_buffer("embeddings", (embeddings - mine.mean(0)) / (unit + 1e-9))
         self.project = nn.Linear(embeddings.shape[1], width)
 
     def forward(self, arch: Tensor) -> Tensor:

@@ -16,11 +16,11 @@ from metalcx.forecasters._ode_solve import solve
 #: Numbers in a state and in a graph's vector.
 LATENT = 16
 
-#: Where the solver's own time ends: 16 steps of its grid from the first point behind the cut to the last.
-END = 8.0
+#: Where the solver's own time ends: 8 steps of its grid from the first point behind the cut to the last.
+END = 4.0
 
 #: Steps of Euler's scheme over the same time.
-EULER_STEPS = 32
+EULER_STEPS = 16
 
 #: Rate at which the prior of a stochastic state returns to 0, one over the whole time; its noise then makes the prior
 #: standard normal at all times, as the prior of the first state is.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from metalcx.bench.dynamics._fold import Batch, Fold
 
-#: Standard deviation of a measured value around a curve, in that of the training curves.
+#: Standard deviation of a measured value around a curve, in units of the training curves.
 NOISE = 0.1
 
 
@@ -59,7 +59,7 @@ class Trained:
 
     Attributes:
         model: The model.
-        valid: Its root mean squared error there, in standard deviations of the training curves.
+        valid: Its root mean squared error there, in units of the training curves.
         step: When that was.
         seconds: Of processor time that training took.
     """

@@ -16,16 +16,16 @@ NEAR_ZERO = 1e-2
 
 def scored(told: Told, fold: Fold) -> pd.DataFrame:
     """One row a test run: its mean absolute percentage and mean squared error up to each horizon, and its final."""
-    true = fold.y[fold.test][:, fold.seen :]
+    true, values = fold.y[fold.test][:, fold.seen :], fold.bounded(told.values)
     size = np.maximum(np.abs(true), NEAR_ZERO * fold.spread)
     columns: dict[str, object] = {
         "run": fold.task.curves.ids[fold.test],
         "group": fold.task.group[fold.test],
         "final": true[:, -1],
-        "told": told.values[:, -1],
+        "told": values[:, -1],
     }
     for horizon, points in zip(HORIZONS, n_points(fold), strict=True):
-        miss = told.values[:, :points] - true[:, :points]
+        miss = values[:, :points] - true[:, :points]
         columns[f"mape{horizon:g}"] = (np.abs(miss) / size[:, :points]).mean(1)
         columns[f"mse{horizon:g}"] = np.square(miss).mean(1)
     return pd.DataFrame(columns).assign(train=told.train, test=told.test, step=told.step)

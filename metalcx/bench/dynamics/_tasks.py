@@ -164,10 +164,14 @@ def _graphs_of(task: Task, curves: Curves) -> Curves:
 
 
 def _on_one_grid(curves: Curves) -> Curves:
-    """Complete runs with a graph that were measured at all of the times that most of them share."""
+    """Complete runs that were measured at all of the times that most of them share, of a graph that is known.
+
+    A graph without an edge, whose output does not depend on its input, has nothing to learn and is left out.
+    """
     finite = np.bincount(curves.owner[np.isfinite(curves.y)], minlength=len(curves)) == curves.length
     assert curves.arch is not None
-    known = np.array([arch is not None for arch in curves.arch], dtype=bool)
+    edges = {text: bool(json.loads(text)["edges"]) for text in {*curves.arch} - {None}}
+    known = np.array([edges.get(arch, False) for arch in curves.arch], dtype=bool)
     kept = curves.take((curves.status == "completed") & finite & known & (curves.length > 0))
     if not len(kept):
         return kept

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metalcx.bench.dynamics import _tasks
 from metalcx.bench.dynamics._fold import n_seen, split
-from metalcx.bench.dynamics._tasks import as_task, most_architectures, read_task
+from metalcx.bench.dynamics._tasks import _on_one_grid, as_task, most_architectures, read_task
 from metalcx.corpora import Corpus, open_corpus
 from metalcx.errors import DataError
 
@@ -55,6 +55,14 @@ def test_units_come_from_the_training_runs_alone():
     np.testing.assert_array_equal(other.y[fold.train], fold.y[fold.train])
 
 
+def test_units_are_taken_back():
+    fold = split(made_task(), 0)
+    batch = fold.batch(fold.test)
+    np.testing.assert_allclose(fold.values(batch.future), fold.y[fold.test][:, fold.seen :], rtol=1e-5)
+    assert fold.bounded(np.array([1e9, -1e9, 0.3])).tolist() == [fold.worst, 0.0, 0.3]
+    assert fold.y.max() <= fold.worst
+
+
 def test_no_value_is_worse_than_the_floor_of_the_training_runs():
     task = made_task()
     fold = split(task, 0)
@@ -76,6 +84,14 @@ def test_diverged_runs_and_other_grids_are_left_out(tmp_path, monkeypatch):
     few = read_task(tmp_path, "made/nets", "val_loss")
     assert len(few.y) == 20
     assert set(read_task(tmp_path, "made/nets@mlp", "val_loss").curves.ids) <= {f"r{i}" for i in range(24)}
+
+
+def test_networks_that_do_not_read_their_input_are_left_out():
+    curves = runs(n=20)
+    arch = curves.arch.copy()
+    arch[4] = '{"nodes":[{"op":"input"},{"op":"output"}],"edges":[]}'
+    arch[5] = None
+    assert list(_on_one_grid(replace(curves, arch=arch)).ids) == [f"r{i}" for i in range(20) if i not in (4, 5)]
 
 
 def test_a_name_says_what_is_wrong_with_it(tmp_path, monkeypatch):
