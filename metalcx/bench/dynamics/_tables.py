@@ -14,7 +14,7 @@ from metalcx.bench._files import write_whole
 from metalcx.bench._markdown import table
 from metalcx.bench.dynamics._compare import over
 from metalcx.bench.dynamics._fold import HORIZONS, n_seen
-from metalcx.bench.dynamics._rows import BASE_ROW, FEW, READERS, ROWS, SUPPORT, knows_family
+from metalcx.bench.dynamics._rows import BASE_ROW, FEW, READERS, ROWS, SUPPORT, knows_family, learned_from
 from metalcx.bench.dynamics._score import table_of
 from metalcx.bench.dynamics._tasks import DynamicsTask
 
@@ -114,10 +114,11 @@ def _about() -> list[str]:
 
 def _task(task: DynamicsTask) -> str:
     length = task.y.shape[1]
-    known = f" {BASE_ROW} learned from other networks on this family of datasets." if knows_family(task.family) else ""
+    judged = not learned_from(task.corpus)
+    note = f" {BASE_ROW} learned from other networks on this family of datasets."
     return (
         f"{task.metric.name}, {len(task.y)} runs of {len(np.unique(task.group))} architectures, {length} points, the "
-        f"first {n_seen(length)} seen.{known if task.corpus == 'spikenas-bench' else ''}"
+        f"first {n_seen(length)} seen.{note if judged and knows_family(task.family) else ''}"
     )
 
 
