@@ -12,6 +12,8 @@ from metalcx import __version__
 from metalcx.cli import (
     _adapt,
     _bench,
+    _bench_decide,
+    _bench_networks,
     _build,
     _corpus,
     _demo,
@@ -134,10 +136,26 @@ _add(
 )
 _benches = _room("bench", "The protocols by which every forecaster is judged.")
 _add(_benches, "transfer", _bench.transfer, "metalcx bench transfer --data data --out results --forecaster med5")
-_add(_benches, "histories", _bench.histories, "metalcx bench histories --out results")
+_add(_benches, "histories", _bench_networks.histories, "metalcx bench histories --out results")
 _add(_benches, "encoder", _bench.encoder, "metalcx bench encoder --data data --out results --space nas-bench-macro")
-_add(_benches, "stopping", _bench.stopping, "metalcx bench stopping --data data --out results --row med5 --row asha")
-_add(_benches, "suggest", _bench.suggest, "metalcx bench suggest --data data --out results --corpus nas-bench-graph")
+_add(
+    _benches,
+    "stopping",
+    _bench_decide.stopping,
+    "metalcx bench stopping --data data --out results --row asha",
+)
+_add(
+    _benches,
+    "suggest",
+    _bench_decide.suggest,
+    "metalcx bench suggest --data data --out results --row random",
+)
+_add(
+    _benches,
+    "dynamics",
+    _bench_networks.dynamics,
+    "metalcx bench dynamics --data data --out results --row node",
+)
 _models_room = _room("models", "The models that ship with metalcx, and those in a folder.")
 _add(_models_room, "list", _models.list_, "metalcx models list --json")
 _add(_models_room, "show", _models.show, "metalcx models show metalcx-base")

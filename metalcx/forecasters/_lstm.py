@@ -41,7 +41,13 @@ class LSTMConfig:
     noise: float = 0.02
 
 
-class _Network(nn.Module):
+class LSTMNetwork(nn.Module):
+    """One layer that reads values and times and tells by how much the next value differs.
+
+    Args:
+        hidden: Units.
+    """
+
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.cell = nn.LSTM(2, hidden, batch_first=True)
@@ -74,7 +80,7 @@ class LSTM(BaseForecaster):
     """
 
     config: LSTMConfig = field(default_factory=LSTMConfig)
-    network: _Network | None = field(default=None, repr=False, compare=False)
+    network: LSTMNetwork | None = field(default=None, repr=False, compare=False)
 
     def _fitted(self, steps: int | None, seed: int) -> Self:
         if len(self.support) < LEAST or not self._end > 0:
@@ -83,7 +89,7 @@ class LSTM(BaseForecaster):
         seen = (self._grid <= self.support.curves.t_last[:, None]) & (self._grid <= self._end)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = _Network(self.config.hidden).double()
+            network = LSTMNetwork(self.config.hidden).double()
             optimiser = torch.optim.Adam(network.parameters(), lr=self.config.rate)
             weight = torch.from_numpy(seen[:, 1:]).double()
             for _ in range(self.config.epochs if steps is None else steps):
