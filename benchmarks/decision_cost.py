@@ -3,8 +3,8 @@
     python benchmarks/decision_cost.py
 
 Made-up curves of 50 points with two hyperparameters; so many runs have finished, and of the running ones 20 points are
-seen. `decide` is a decision when no run has finished since the last one, `adapt and decide` the first after one has. Wall
-time and processor time, each the least of `--repeat`, one thread; on a machine that other work shares, only the
+seen. `decide` is a decision when no run has finished since the last one, `adapt and decide` the first after one has.
+Wall time and processor time, each the least of `--repeat`, one thread; on a machine that other work shares, only the
 processor time says what a decision costs. Writes `results/decision_cost.csv`.
 """
 
