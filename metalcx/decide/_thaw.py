@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from metalcx.decide._outcome import Outcome, outcome
 from metalcx.decide._prefixes import BoolArray, IntArray, PrefixForecasts
-from metalcx.decide._replay import Outcome, outcome
 from metalcx.protocol import FloatArray
 
 
