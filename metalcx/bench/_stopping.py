@@ -94,11 +94,16 @@ def run_stopping(
 
 
 def long_enough(task: PreparedTask) -> PreparedTask | None:
-    """The task with its runs of at least `MIN_POINTS` points; None where they are fewer than `MIN_RUNS`."""
+    """The task with its runs of at least `MIN_POINTS` points; None where they are fewer than `MIN_RUNS`.
+
+    A recorded run that reached a target or ran out of patience has come to its end; only a replay cuts runs short.
+    """
     rows = np.flatnonzero(task.curves.length >= MIN_POINTS)
     if len(rows) < MIN_RUNS:
         return None
-    return replace(task, curves=task.curves.take(rows), final=task.final[rows])
+    curves = task.curves.take(rows)
+    curves = replace(curves, status=np.full(len(rows), "completed", dtype=object))
+    return replace(task, curves=curves, final=task.final[rows])
 
 
 def _claim(out: Path, judged: list[PreparedTask], orders: int) -> None:

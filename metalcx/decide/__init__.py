@@ -7,6 +7,7 @@ from metalcx.decide._asha import asha
 from metalcx.decide._decision import Decision, DecisionLog
 from metalcx.decide._fast_hyperband import f_hyperband
 from metalcx.decide._halving import Bracket, brackets, hyperband, successive_halving
+from metalcx.decide._outcome import Outcome, orders_of, outcome, summary
 from metalcx.decide._policy import StopPolicy
 from metalcx.decide._prefixes import PrefixForecasts, Recording
 from metalcx.decide._q_search import EPSILON_SCHEDULE, q_search, stretched
@@ -14,18 +15,7 @@ from metalcx.decide._random_search import EarlyStop, random_search
 from metalcx.decide._rank import Ranking, rank
 from metalcx.decide._reasons import ENOUGH, Evidence
 from metalcx.decide._record import SearchRecord, Step
-from metalcx.decide._replay import (
-    Advice,
-    Event,
-    Outcome,
-    Progress,
-    Replay,
-    StopRule,
-    orders_of,
-    outcome,
-    simulate,
-    summary,
-)
+from metalcx.decide._replay import Advice, Event, Progress, Replay, StopRule, simulate
 from metalcx.decide._rules import NoStopping, PolicyRule, doublings, replay
 from metalcx.decide._score import ForecastScore, LastValue, Score
 from metalcx.decide._suggest import Belief, Choice, expected_improvement, suggest

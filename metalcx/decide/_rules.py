@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import Curves
+from metalcx.decide._outcome import orders_of
 from metalcx.decide._policy import StopPolicy
 from metalcx.decide._prefixes import PrefixForecasts, Recording
-from metalcx.decide._replay import Advice, Progress, Replay, orders_of, simulate
+from metalcx.decide._replay import Advice, Progress, Replay, simulate
 from metalcx.protocol import FloatArray
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from metalcx.decide._outcome import Outcome, outcome
 from metalcx.decide._prefixes import BoolArray, IntArray, PrefixForecasts
-from metalcx.decide._replay import Outcome, outcome
 from metalcx.protocol import FloatArray
 
 
@@ -117,6 +117,6 @@ class _Pool:
         about = (tuple(self.finished[: reached[-1]]) if reached else (), incumbent)
         if about != self._about:
             found = self.forecasts.beats(*about, width)[:, :, 0]
-            # Beyond the horizon nothing is forecast: what is ahead now goes on.
-            self._about, self._table = about, np.where(np.isnan(found), self._values > incumbent, found)
+            # Beyond the horizon nothing is forecast, and as under a `StopPolicy` the run goes on.
+            self._about, self._table = about, np.where(np.isnan(found), 1.0, found)
         return np.where(self.done, -1.0, self._table[self._rows, self.at])
