@@ -16,7 +16,12 @@ def histories_page(scores: pd.DataFrame, versus: pd.DataFrame, cost: pd.DataFram
     """Summary by cut, differences task by task, cost."""
     lines = ["# Peak accuracy from the history of features", "", head, *_legend(), ""]
     for cut, part in scores.groupby("cut"):
-        lines += [f"## After {100 * float(cut):g} % of the epochs", "", *_methods(part, versus[versus.cut == cut]), ""]
+        lines += [
+            f"## After {100 * float(str(cut)):g} % of the epochs",
+            "",
+            *_methods(part, versus[versus.cut == cut]),
+            "",
+        ]
         lines += [ahead_line(part), ""]
     lines += ["## Cost", "", *_cost(cost), ""]
     return "\n".join(lines) + "\n"
@@ -58,10 +63,10 @@ def ahead_line(part: pd.DataFrame) -> str:
     behind = [f"{task} by {-gap:.3f} ({rest[task].idxmax()})" for task, gap in lead.items() if gap <= 0]
     told = f"; behind on {', '.join(behind)}" if behind else ""
     plain = [name for name in PLAIN[:4] if name in taus.index]
-    more = (taus.loc[OURS[0]] > taus.loc[plain].max()).sum()
+    more = np.count_nonzero(taus.loc[OURS[0]] > taus.loc[plain].max())
     return (
-        f"`{OURS[0]}` is ahead of every other method on {int((lead > 0).sum())} of {len(lead)} tasks{told}. "
-        f"Of last, best, ema and vote it is ahead on {int(more)}."
+        f"`{OURS[0]}` is ahead of every other method on {np.count_nonzero(lead > 0)} of {len(lead)} tasks{told}. "
+        f"Of last, best, ema and vote it is ahead on {more}."
     )
 
 

@@ -71,15 +71,15 @@ class HistoryCorpus:
         found: dict[Any, tuple[FloatArray, FloatArray]] = {}
         kept = self.rows[self.rows["chance"].notna()].sort_values(["run", "t"])
         for run, part in kept.groupby("run"):
-            found[names[run]] = part["t"].to_numpy(np.float64), part[list(TRAITS)].to_numpy(np.float64)
+            found[names[int(str(run))]] = part["t"].to_numpy(np.float64), part[list(TRAITS)].to_numpy(np.float64)
         return TraitTable(found)
 
     def votes(self, task: str, runs: IntArray, t: float) -> FloatArray:
         """Validation accuracy of the majority of each run's own checkpoints after training began, shape (n,)."""
         import pandas as pd
 
-        labels = pd.read_parquet(self.corpus.path / LABELS).set_index("task").loc[task, "val"]
-        y = np.frombuffer(labels, np.uint8)
+        labels = dict(pd.read_parquet(self.corpus.path / LABELS)[["task", "val"]].to_numpy())
+        y = np.frombuffer(labels[task], np.uint8)
         kept = self.rows[(self.rows["t"] <= t) & (self.rows["t"] > 0) & self.rows["run"].isin(runs)]
         votes = {
             run: _majority(np.stack([np.frombuffer(c, np.uint8) for c in part.sort_values("t")["own_classes"]]))

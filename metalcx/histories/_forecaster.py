@@ -56,13 +56,13 @@ class HistoryForecaster:
             return upright.forecast(queries.mirrored(), at).mirrored()
         times, _ = resolve_at(queries, at)
         prefix = queries.padded()
-        found = [self.histories.at(i, t) for i, t in zip(queries.ids, prefix.t_last, strict=True)]
-        known = np.array([traits is not None for traits in found], dtype=bool) & ~prefix.diverged & (prefix.length > 0)
+        traits = self.histories.many(queries.ids, prefix.t_last)
+        known = ~np.isnan(traits[:, CHANCE]) & ~prefix.diverged & (prefix.length > 0)
         rows, columns = np.nonzero(known[:, None] & (times > prefix.t_last[:, None]))
         if not len(rows):
             return by_curve
         values, point = by_curve.values.copy(), by_curve.point.copy()
-        asked = _Asked(prefix, np.stack([found[i] for i in rows]), rows, times[rows, columns])
+        asked = _Asked(prefix, traits[rows], rows, times[rows, columns])
         point[rows, columns], values[rows, columns] = self._peaks(asked, queries.metric, by_curve, columns)
         return replace(by_curve, values=values, point=point)
 
@@ -94,17 +94,13 @@ class HistoryForecaster:
         if self.support is None or not len(self.support):
             return none, None
         whole = self.support.padded()
-        found = [self.histories.at(i, t_cut) for i in self.support.ids]
-        usable = (
-            np.array([traits is not None for traits in found], dtype=bool)
-            & (whole.t_last > t_cut)
-            & (whole.t[:, 0] <= t_cut)
-        )
+        traits = self.histories.many(self.support.ids, t_cut)
+        usable = ~np.isnan(traits[:, CHANCE]) & (whole.t_last > t_cut) & (whole.t[:, 0] <= t_cut)
         rows = np.flatnonzero(usable)
         if not len(rows):
             return none, None
         runs = self.support.take(rows)
-        traits = np.stack([found[i] for i in rows])
+        traits = traits[rows]
         seen = runs.truncate(t_cut).padded()
         asked = _Asked(seen, traits, np.arange(len(rows)), np.full(len(rows), t_end))
         # A run that ended before counts with the peak it had.
@@ -116,7 +112,7 @@ class HistoryForecaster:
         """Share of the history in the mixture, by squared errors on runs of the support, each left out in turn."""
         if runs is None or len(runs) < 3 or self.support is None:
             return 0.5
-        traits = np.stack([self.histories.at(i, t_cut) for i in runs.ids])  # type: ignore[arg-type]
+        traits = self.histories.many(runs.ids, t_cut)
         chance, metric = traits[:, CHANCE], runs.metric
         peak = runs.padded().at(np.minimum(t_end, runs.padded().t_last)[:, None])[:, 0]
         mine = _unit(metric, chance + (1.0 - chance) * squeezed(posterior.left_out()))

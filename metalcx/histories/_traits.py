@@ -5,12 +5,13 @@ Accuracies are told as skill: 0 at the share of the commonest class, 1 where eve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import log_softmax
 
 from metalcx.errors import DataError
@@ -144,6 +145,16 @@ class TraitTable:
         times, values = self.rows[run]
         seen = int(np.searchsorted(times, t, side="right"))
         return values[seen - 1] if seen else None
+
+    def many(self, runs: Iterable[Any], t: npt.ArrayLike) -> FloatArray:
+        """The latest traits of n runs known at `t`, a number or one a run: shape (n, len(TRAITS)), NaN where none."""
+        names = list(runs)
+        found = np.full((len(names), len(TRAITS)), np.nan)
+        for i, (run, when) in enumerate(zip(names, np.broadcast_to(np.asarray(t), len(names)), strict=True)):
+            own = self.at(run, float(when))
+            if own is not None:
+                found[i] = own
+        return found
 
     def __or__(self, other: TraitTable) -> TraitTable:
         """Runs of both; of a run that is in both, the other's."""

@@ -74,9 +74,7 @@ def test_scores() -> None:
     assert tau(np.zeros(4), peak) == 0.0
 
 
-def test_the_command_writes_its_tables(
-    few: HistoryCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_writes_its_tables(few: HistoryCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With two forecasters of curves, one cut and few resamples."""
     curves = {name: Baseline(name) for name in ("med5", "affine")}
     monkeypatch.setattr(_histories, "_curve_forecasters", lambda family: curves)

@@ -238,6 +238,13 @@ def test_a_sample_is_drawn_from_datasets() -> None:
     )
 
 
+def test_batches_fit_a_processors_cache() -> None:
+    """64 large pictures, 512 short rows, and what lies between."""
+    labels = torch.tensor([0, 1])
+    rows = [FixedSample(torch.zeros(2, size), labels, 1).cached_rows() for size in (6, 300, 12_288)]
+    assert rows == [512, 218, 64]
+
+
 def test_a_network_that_blows_up_is_recorded() -> None:
     model = toy_net()
     with torch.no_grad():

@@ -70,6 +70,9 @@ def test_a_table_gives_the_latest_that_was_known() -> None:
     assert table.at("c", 5.0) is None
     np.testing.assert_array_equal(table.at("a", 2.9), traits_of(histories["a"].until(2.0)))
     np.testing.assert_array_equal(table.at("b", 99.0), traits_of(histories["b"]))
+    many = table.many(["b", "c", "a"], [99.0, 1.0, 2.9])
+    np.testing.assert_array_equal(many[[0, 2]], [table.at("b", 99.0), table.at("a", 2.9)])
+    assert np.isnan(many[1]).all()
     some = TraitTable.of(histories, np.array([2.0]))
     assert [len(times) for times, _ in some.rows.values()] == [1, 1]
     assert set((TraitTable() | some).rows) == {"a", "b"}
