@@ -10,6 +10,8 @@ from metalcx.transfer._ode_train import meta_train_ode as meta_train_ode
 from metalcx.transfer._pool import Pool as Pool
 from metalcx.transfer._pool import PoolConfig as PoolConfig
 from metalcx.transfer._pool import build_pool as build_pool
+from metalcx.transfer._rank_train import RankMetaConfig as RankMetaConfig
+from metalcx.transfer._rank_train import meta_train_rank_net as meta_train_rank_net
 from metalcx.transfer._tasks import PreparedTask as PreparedTask
 from metalcx.transfer._tasks import prepare as prepare
 from metalcx.transfer._tasks import prepared as prepared
@@ -23,10 +25,12 @@ __all__ = [
     "Pool",
     "PoolConfig",
     "PreparedTask",
+    "RankMetaConfig",
     "TrainConfig",
     "build_pool",
     "meta_train",
     "meta_train_ode",
+    "meta_train_rank_net",
     "prepare",
     "prepared",
     "train_on",
