@@ -45,7 +45,7 @@ def home(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("model", ["expert-gate", "graph-ode"])
+@pytest.mark.parametrize("model", ["expert-gate", "graph-ode", "rank-net"])
 def test_two_processes_end_with_the_weights_of_one(home, model):
     options = ("--model", model, "--steps", "12")
     done(start(home, *TRAIN, *options, "--out", "alone"))

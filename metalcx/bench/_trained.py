@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.bench._ode_trained import ODES, OdePools, train_ode
+from metalcx.bench._rank_trained import RANKERS, train_rank_net
 from metalcx.bench._study import EXTRA_SOURCES, OURS, TARGETS, Progress, Study, Unit
 from metalcx.forecasters._gate_adapt import InnerLoop
 from metalcx.protocol import Forecaster
@@ -37,7 +38,7 @@ LESS = {
 }
 
 #: What is trained once a held-out family and seed.
-TRAINED = ("trees", "metalcx", *ADAPTED, *ODES, WITHOUT_EXTRA, *LESS, *GRADIENT)
+TRAINED = ("trees", "metalcx", *ADAPTED, *ODES, *RANKERS, WITHOUT_EXTRA, *LESS, *GRADIENT)
 
 
 class Pools:
@@ -51,7 +52,7 @@ class Pools:
 
     def draw(self, forecaster: str, workers: int = 1, progress: Progress | None = None) -> None:
         """Draw the pool of a forecaster if it is missing."""
-        if forecaster in ODES:
+        if forecaster in (*ODES, *RANKERS):
             self.ode.of(forecaster, workers, progress)
         else:
             self.of(forecaster, workers, progress)
@@ -80,9 +81,10 @@ def train(unit: Unit, pools: Pools) -> Forecaster:
     """Train a forecaster of `TRAINED` without the families of its unit."""
     from metalcx.transfer import MetaConfig, TrainConfig, train_on
 
-    if unit.forecaster in ODES:
+    if unit.forecaster in (*ODES, *RANKERS):
         allowed = np.array([task.family not in unit.families for task in pools.tasks])
-        return train_ode(unit, pools.ode, allowed, pools.study)
+        own = train_ode if unit.forecaster in ODES else train_rank_net
+        return own(unit, pools.ode, allowed, pools.study)
     pool, tasks = pools.of(unit.forecaster)
     usable = np.array([t.family not in unit.families and not _left_out(unit.forecaster, t) for t in tasks])
     if unit.forecaster == "trees":

@@ -15,6 +15,7 @@ import numpy as np
 
 from metalcx.bench._files import claim, write_whole
 from metalcx.bench._ode_trained import ODES
+from metalcx.bench._rank_trained import RANKERS
 from metalcx.bench._score import score_task
 from metalcx.bench._study import EXTRA_TARGETS, TARGETS, Progress, Study, Unit
 from metalcx.bench._trained import ADAPTED, GRADIENT, LESS, TRAINED, WITHOUT_EXTRA, Pools, train
@@ -46,7 +47,7 @@ STATIC: dict[str, Callable[[], Forecaster]] = {
 }
 
 #: What is asked for by name only: nu-SVRs take hours on ragged tasks, inner loops and ablations are trained apart.
-ON_REQUEST = ("srm", *ADAPTED, *ODES, *LESS, *GRADIENT)
+ON_REQUEST = ("srm", *ADAPTED, *ODES, *RANKERS, *LESS, *GRADIENT)
 
 #: Too slow for the way to the final; scored at the final only.
 FINAL_ONLY = ("srm", "srm-ols", "lkgp")

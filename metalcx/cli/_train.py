@@ -27,6 +27,7 @@ class Model(StrEnum):
 
     EXPERT_GATE = "expert-gate"
     GRAPH_ODE = "graph-ode"
+    RANK_NET = "rank-net"
 
 
 class Algorithm(StrEnum):
@@ -50,7 +51,9 @@ def meta_train(
     model: Annotated[Model, typer.Option("--model", help="What to meta-train.")] = Model.EXPERT_GATE,
     encoder: Annotated[
         str | None,
-        typer.Option("--encoder", metavar="NAME", help="What reads architectures for graph-ode, by name or folder."),
+        typer.Option(
+            "--encoder", metavar="NAME", help="What reads architectures for graph-ode or rank-net, by name or folder."
+        ),
     ] = None,
     algorithm: Annotated[Algorithm, typer.Option("--algorithm", help="How to meta-train.")] = Algorithm.EPISODIC,
     steps: Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Outer steps.")] = None,
@@ -125,9 +128,11 @@ def _say(out: Path, about: dict[str, Any], as_json: bool) -> None:
 def _check(model: Model, encoder: str | None, algorithm: Algorithm) -> None:
     """Refuse what does not go together."""
     if model is Model.EXPERT_GATE and encoder is not None:
-        raise DataError("--encoder: an expert-gate reads no architectures; choose --model graph-ode, or leave it out")
-    if model is Model.GRAPH_ODE and algorithm is not Algorithm.EPISODIC:
-        raise DataError(f"--algorithm {algorithm.value}: a graph-ode is trained by plain episodes; leave it out")
+        raise DataError(
+            "--encoder: an expert-gate reads no architectures; choose --model graph-ode or rank-net, or leave it out"
+        )
+    if model is not Model.EXPERT_GATE and algorithm is not Algorithm.EPISODIC:
+        raise DataError(f"--algorithm {algorithm.value}: a {model.value} is trained by plain episodes; leave it out")
 
 
 def _trained(
@@ -145,9 +150,12 @@ def _trained(
         from metalcx.transfer import meta_train as train
 
         return train(tasks, work, config, workers, progress)
-    from metalcx.transfer import OdeMetaConfig, meta_train_ode
+    from metalcx.transfer import OdeMetaConfig, RankMetaConfig, meta_train_ode, meta_train_rank_net
 
     reads = None if encoder is None else hub.load_encoder(encoder)
+    if model is Model.RANK_NET:
+        own = RankMetaConfig(pool=config.pool, train=config.train)
+        return meta_train_rank_net(tasks, work, own, reads, workers, progress)
     return meta_train_ode(tasks, work, OdeMetaConfig(pool=config.pool, train=config.train), reads, workers, progress)
 
 
@@ -175,8 +183,9 @@ def _config(model: Model, algorithm: Algorithm, steps: int | None, episodes: int
     """The library's settings, episodes of mixtures and made-up tasks in proportion to those of measured ones."""
     from metalcx.transfer import MetaConfig, PoolConfig, TrainConfig
 
-    # An inner loop sees whole episodes, a few a step, so that fewer of them go as far; those of a graph-ode hold more.
-    inner, small = algorithm is not Algorithm.EPISODIC, model is Model.GRAPH_ODE
+    # An inner loop sees whole episodes, a few a step, so that fewer of them go as far; those of a graph-ode, which a
+    # rank-net learns from too, hold more.
+    inner, small = algorithm is not Algorithm.EPISODIC, model is not Model.EXPERT_GATE
     n = episodes or (80 if inner or small else 160)
     mixed = n * (25 if inner else 50)
     pool = PoolConfig(n, max(1, n // 8 if inner else n * 3 // 16), mixed=mixed, synthetic=mixed // 2, seed=seed)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from metalcx.forecasters._expert_gate import ExpertGate as ExpertGate
     from metalcx.forecasters._graph_ode import LatentGraphODE as LatentGraphODE
     from metalcx.forecasters._lstm import LSTM as LSTM
+    from metalcx.forecasters._rank_net import RankNet as RankNet
 
 __all__ = [
     "LSTM",
@@ -27,11 +28,17 @@ __all__ = [
     "LatentKroneckerGP",
     "OneEpoch",
     "PowerLaw",
+    "RankNet",
 ]
 
 
 #: What stands on torch, by name, and where it is.
-_ON_TORCH = {"ExpertGate": "_expert_gate", "LatentGraphODE": "_graph_ode", "LSTM": "_lstm"}
+_ON_TORCH = {
+    "ExpertGate": "_expert_gate",
+    "LatentGraphODE": "_graph_ode",
+    "LSTM": "_lstm",
+    "RankNet": "_rank_net",
+}
 
 
 def __getattr__(name: str) -> Any:

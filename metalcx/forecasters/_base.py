@@ -126,16 +126,8 @@ class BaseForecaster(ABC):
 
     def forecast(self, queries: Curves, at: At) -> Forecast:
         """The distribution of each query at `at`; see `metalcx.protocol.Forecaster.forecast`."""
-        if self.support.metric is not None and self.support.metric != queries.metric:
-            raise DataError(
-                f"queries measure {queries.metric}, but the support measured {self.support.metric}; "
-                "declare the same metric for both, or adapt to runs that measure this one"
-            )
         times, scalar = resolve_at(queries, at)
-        prefix = _oriented(queries)
-        void = (prefix.length == 0) & ~prefix.diverged
-        if void.any():
-            raise DataError(f"queries {name_some(queries.ids[void])} have no measured value; leave them out")
+        prefix = self._measured(queries)
         point, values = np.empty(times.shape), np.empty((*times.shape, len(LEVELS)))
         alive = ~prefix.diverged
         if alive.any():
@@ -146,9 +138,30 @@ class BaseForecaster(ABC):
         point[~alive], values[~alive] = metric.worst, metric.worst
         return Forecast(metric, queries.ids, times, values, point, scalar)
 
+    def _measured(self, queries: Curves) -> PaddedCurves:
+        """The queries, oriented.
+
+        Raises:
+            DataError: If they measure something else than the support, or a run has no value.
+        """
+        if self.support.metric is not None and self.support.metric != queries.metric:
+            raise DataError(
+                f"queries measure {queries.metric}, but the support measured {self.support.metric}; "
+                "declare the same metric for both, or adapt to runs that measure this one"
+            )
+        prefix = _oriented(queries)
+        void = (prefix.length == 0) & ~prefix.diverged
+        if void.any():
+            raise DataError(f"queries {name_some(queries.ids[void])} have no measured value; leave them out")
+        return prefix
+
+    def _floored(self, prefix: PaddedCurves) -> PaddedCurves:
+        """Runs none of whose values is below the support's floor."""
+        return prefix.with_values(np.maximum(prefix.y, self.support.floor))
+
     def _alive(self, prefix: PaddedCurves, times: FloatArray, queries: Curves) -> tuple[FloatArray, FloatArray]:
         """Oriented point (n, m) and quantiles (n, m, levels) of runs that have not diverged."""
-        floored = prefix.with_values(np.maximum(prefix.y, self.support.floor))
+        floored = self._floored(prefix)
         rows, columns = np.nonzero(times > prefix.t_last[:, None])
         seen = prefix.at(times)
         point, values = seen.copy(), np.repeat(seen[..., None], len(LEVELS), -1)

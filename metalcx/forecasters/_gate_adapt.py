@@ -68,7 +68,7 @@ class Adaptation(Generic[Network]):
     Attributes:
         network: The adapted network.
         steps: How many steps it took.
-        held_out: Quantiles of each item by a network that did not learn from its run, shape (items, len(LEVELS)).
+        held_out: What is predicted of each item by a network that did not learn from its run, shape (items, columns).
     """
 
     network: Network
@@ -87,6 +87,7 @@ class Lesson(Generic[Network]):
         weight: Of each, shape (items,).
         n: Number of runs; item i is of run i mod n.
         layers: Beginnings of the names of the weights that learn.
+        columns: Numbers that are predicted of each item.
     """
 
     quantiles: Callable[[Network, Rows], Tensor]
@@ -94,6 +95,7 @@ class Lesson(Generic[Network]):
     weight: FloatArray
     n: int
     layers: tuple[str, ...] = ("",)
+    columns: int = len(LEVELS)
 
     @property
     def run(self) -> npt.NDArray[np.int64]:
@@ -111,6 +113,15 @@ class Lesson(Generic[Network]):
         quantiles = self.quantiles(network, rows)
         y, weight = (torch.from_numpy(column[rows]).to(quantiles) for column in (self.y, self.weight))
         return gate_loss(quantiles, y, weight) * len(quantiles)
+
+    def errors(self, held_out: FloatArray) -> FloatArray:
+        """By which numbers of steps are compared: weighted pinball loss of each item, shape (items,).
+
+        Args:
+            held_out: What `predicted` gave of each, shape (items, columns).
+        """
+        miss = self.y[:, None] - held_out
+        return np.maximum(LEVELS * miss, (LEVELS - 1) * miss).mean(1) * self.weight
 
 
 def gate_lesson(data: Items, n: int, inner: InnerLoop) -> Lesson[GateNetwork]:
@@ -145,7 +156,7 @@ def adapted(
     if candidates == (0,):
         return Adaptation(network, 0, lesson.predicted(network, everything))
     held_out = _held_out(network, inner, lesson, candidates, rates)
-    chosen = _choose(np.stack([_errors(q, lesson) for q in held_out]), lesson.run)
+    chosen = _choose(np.stack([lesson.errors(q) for q in held_out]), lesson.run)
     *_, final = trajectory(network, inner, lesson, everything, (candidates[chosen],), rates)
     return Adaptation(final, candidates[chosen], held_out[chosen])
 
@@ -166,7 +177,7 @@ def _held_out(
     """Quantiles of each item by a network that did not learn from its run, for each number of steps."""
     run = lesson.run
     folds = run % min(5, int(run.max()) + 1)
-    quantiles = [np.empty((len(run), len(LEVELS))) for _ in candidates]
+    quantiles = [np.empty((len(run), lesson.columns)) for _ in candidates]
     for fold in np.unique(folds):
         mine = folds == fold
         for i, network_i in enumerate(trajectory(network, inner, lesson, ~mine, candidates, rates)):
@@ -216,12 +227,6 @@ def _descent(named: Mapping[str, nn.Parameter], rate: float, rates: Rates | None
                 parameter.sub_((rate if rates is None else rates[name]) * gradient)
 
     return step
-
-
-def _errors(quantiles: FloatArray, lesson: Lesson[Network]) -> FloatArray:
-    """Weighted pinball loss of each item, shape (items,)."""
-    miss = lesson.y[:, None] - quantiles
-    return np.maximum(LEVELS * miss, (LEVELS - 1) * miss).mean(1) * lesson.weight
 
 
 def _choose(errors: FloatArray, run: npt.NDArray[np.int64]) -> int:

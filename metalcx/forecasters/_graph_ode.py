@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -17,7 +16,6 @@ from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError, name_some
 from metalcx.forecasters._base import BaseForecaster, Support
-from metalcx.forecasters._configurations import ConfigurationSpace
 from metalcx.forecasters._gate_adapt import MIN_SUPPORT, InnerLoop, Lesson, adapted, check_steps, width_factor
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
 from metalcx.forecasters._gate_items import SUPPORT_CUTS, cut_times, left_out, spread
@@ -25,8 +23,8 @@ from metalcx.forecasters._gate_network import MEDIAN, GateConfig
 from metalcx.forecasters._ode_inputs import RunInputs, TimeInputs, left_out_inputs, ode_inputs
 from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, Reached
 from metalcx.forecasters._ode_tensors import Runs, Times, as_runs, as_times
+from metalcx.forecasters._reader import TraitsReader, changed, check_width, encoder_of, loaded, tensors_of
 from metalcx.forecasters._residual import ResidualGP, explained, packed, unpacked
-from metalcx.forecasters._traits import HASHED, Architectures, Traits, traits
 from metalcx.protocol import SHARES
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ ALONE = ("read.", "out.")
 
 
 @dataclass(frozen=True)
-class LatentGraphODE(BaseForecaster):
+class LatentGraphODE(TraitsReader, BaseForecaster):
     """Meta-trained forecaster: a latent ODE, conditioned on architecture, configuration and task, over an expert gate.
 
     The prefix decides where a state begins, a law that depends on the architecture's embedding, the configuration and
@@ -78,24 +76,7 @@ class LatentGraphODE(BaseForecaster):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 object.__setattr__(self, "network", OdeNetwork(self.config).eval())
-        read = 0 if self.encoder is None else self.encoder.width
-        if read != self.config.arch:
-            raise ModelError(f"the encoder gives {read} numbers an architecture; the network reads {self.config.arch}")
-
-    @cached_property
-    def _architectures(self) -> Architectures:
-        return Architectures(self.encoder)
-
-    @cached_property
-    def _space(self) -> ConfigurationSpace:
-        source = self.support.source
-        return ConfigurationSpace.of(None if source is None else source.config)
-
-    @cached_property
-    def _known(self) -> Traits:
-        """What is known of the support beside its curves."""
-        source = self.support.source
-        return no_traits(self.config.arch) if source is None else traits(source, self._space, self._architectures)
+        check_width(self.encoder, self.config.arch)
 
     def _fitted(self, steps: int | None, seed: int) -> Self:
         origin = self.network if self.origin is None else self.origin
@@ -137,7 +118,7 @@ class LatentGraphODE(BaseForecaster):
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, FloatArray]:
-        own = traits(queries, self._space, self._architectures)
+        own = self._traits(queries)
         runs, asked = ode_inputs(self.support.curves, prefix, rows, times, own, self._known)
         scaled, lost = self._quantiles(runs, asked)
         if lost.any():
@@ -176,8 +157,7 @@ class LatentGraphODE(BaseForecaster):
     def tensors(self) -> dict[str, npt.NDArray[Any]]:
         """All weights, those of the encoder behind ``encoder.``."""
         assert self.network is not None
-        own = {name: value.detach().numpy() for name, value in self.network.state_dict().items()}
-        return own | ({} if self.encoder is None else {f"encoder.{n}": v for n, v in self.encoder.tensors().items()})
+        return tensors_of(self.network, self.encoder)
 
     @classmethod
     def build(cls, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Self:
@@ -192,19 +172,8 @@ class LatentGraphODE(BaseForecaster):
             size = OdeConfig(**{**known, "gate": GateConfig(**known["gate"])})
         except (TypeError, KeyError) as error:
             raise ModelError(f"config.json does not describe a LatentGraphODE: {error}") from None
-        parts = {n.removeprefix("encoder."): v for n, v in tensors.items() if n.startswith("encoder.")}
-        encoder = None
-        if config.get("encoder") is not None:
-            from metalcx.encoders import GraphEncoder
-
-            encoder = GraphEncoder.build(dict(config["encoder"]), parts)
-        network = OdeNetwork(size)
-        own = {n: torch.from_numpy(np.array(v)) for n, v in tensors.items() if not n.startswith("encoder.")}
-        try:
-            network.load_state_dict(own)
-        except RuntimeError as error:
-            raise ModelError(f"tensors do not fit config.json: {error!s:.200}") from None
-        return cls(size, network.eval(), encoder)
+        encoder = encoder_of(config, tensors)
+        return cls(size, loaded(OdeNetwork(size), tensors), encoder)
 
     def delta(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """What adaptation changed beside the support: the width, the weights if steps were taken, and the process."""
@@ -214,15 +183,8 @@ class LatentGraphODE(BaseForecaster):
     def with_delta(self, support: Curves, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Self:
         """The adapted model of which `delta` gave these."""
         assert self.network is not None
-        network = copy.deepcopy(self.network)
         weights, told = unpacked(tensors)
-        own = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
-        try:
-            unknown = network.load_state_dict(own, strict=False).unexpected_keys
-        except RuntimeError as error:
-            raise ModelError(f"tensors do not fit the base: {error!s:.200}") from None
-        if unknown:
-            raise ModelError(f"the base has no tensors {name_some(unknown)}; the delta is of another model")
+        network = changed(copy.deepcopy(self.network), weights)
         adapted = replace(
             self,
             support=Support.of(support),
@@ -246,9 +208,3 @@ def reached_by(network: OdeNetwork, runs: Runs, times: Times) -> list[Reached]:
     """What the decoder reads of each request, once a draw."""
     law = network.laws(runs)
     return [network.reach(law, path, times, runs) for path in network.paths(law, times, draws(network.config))]
-
-
-def no_traits(width: int) -> Traits:
-    """Of no runs."""
-    none = np.zeros(0, dtype=bool)
-    return Traits(np.zeros((0, width)), none, np.zeros((0, 2 * HASHED)), np.zeros((0, 0)), none)

@@ -15,11 +15,9 @@ from metalcx.forecasters._gate_network import N_OUTPUTS, GateConfig, GateNetwork
 from metalcx.forecasters._ode_inputs import TOKEN
 from metalcx.forecasters._ode_solve import Path, solve
 from metalcx.forecasters._ode_tensors import Runs, Times
-from metalcx.forecasters._peers import BESIDE, COURSE, RELATIONS
+from metalcx.forecasters._opening import new_gates, opened
+from metalcx.forecasters._peers import COURSE, RELATIONS
 from metalcx.forecasters._traits import HASHED
-
-#: Support runs at which the gates of configuration and architecture may be half open, and how fast they open.
-HALF_OPEN, OPENING = 10.0, 2.0
 
 #: Added to outputs, it has the mixture of experts be the last value.
 LAST_ALONE = torch.zeros(N_OUTPUTS)
@@ -131,7 +129,7 @@ class OdeNetwork(nn.Module):
         self.task = nn.Linear(N_FEATURES, h)
         self.start = nn.Linear(2 * h, 2 * z)
         self.metric = nn.Linear(h, heads * (len(RELATIONS) + 1))
-        self.open = nn.Linear(len(BESIDE) * 2, len(BESIDE))
+        self.open = new_gates()
         self.peers = nn.Linear(heads * (1 + len(COURSE)), h)
         self.config_in = nn.Linear(2 * HASHED, h, bias=False)
         self.arch_in = nn.Linear(max(config.arch, 1), h, bias=False)
@@ -148,7 +146,6 @@ class OdeNetwork(nn.Module):
             for layer in (self.drift_out, self.out):
                 layer.weight.zero_()
             self.out.bias.zero_()
-            self.open.bias.fill_(-1.0)
 
     def forward(self, runs: Runs, times: Times, noise: Tensor) -> tuple[Tensor, Law, Tensor]:
         """Quantiles of each request, how each run goes on, and which runs were lost.
@@ -175,7 +172,8 @@ class OdeNetwork(nn.Module):
         task = silu(self.task(self._standard(runs.x)))
         mean, log_std = self.start(torch.cat([prefix, task], 1)).chunk(2, 1)
         weights = self.metric(task).reshape(len(task), config.heads, -1)
-        law = Law(mean, log_std.clamp(-6, 1) - 1, task, softplus(weights[..., 1:]), weights[..., 0], self._opened(runs))
+        heard = opened(self.open, runs, config.config, config.arch > 0)
+        law = Law(mean, log_std.clamp(-6, 1) - 1, task, softplus(weights[..., 1:]), weights[..., 0], heard)
         push = task + self.config_in(self._told(runs.config * law.opened[:, :1]))
         if config.arch:
             known = (runs.arch - self.arch_mean) / self.arch_std * runs.has_arch
@@ -245,14 +243,6 @@ class OdeNetwork(nn.Module):
 
     def _standard(self, x: Tensor) -> Tensor:
         return (x - self.gate.mean) / self.gate.std
-
-    def _opened(self, runs: Runs) -> Tensor:
-        """How far configuration and architecture are listened to, shape (n, 2): by the support, hardly at K <= 5."""
-        enough = torch.sigmoid((runs.k.to(runs.x) - HALF_OPEN) / OPENING)[:, None]
-        read = torch.tensor([self.config.config, self.config.arch > 0]).to(runs.x)
-        known = runs.known * read
-        believed = torch.sigmoid(4.0 * self.open(torch.cat([runs.evidence * read, known], 1)))
-        return enough * believed * known
 
     def _seen(self, law: Law, relation: Tensor, values: Tensor, k: Tensor) -> Tensor:
         """Values of support runs, those least away counting most, beside nothing at all; shape (n, heads, columns).

@@ -21,6 +21,7 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 CLASSES: dict[str, str] = {
     "ExpertGate": "metalcx.forecasters._expert_gate:ExpertGate",
     "LatentGraphODE": "metalcx.forecasters._graph_ode:LatentGraphODE",
+    "RankNet": "metalcx.forecasters._rank_net:RankNet",
 }
 
 #: What `config.json` calls an encoder of architectures, which is no forecaster.

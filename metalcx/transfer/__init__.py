@@ -20,6 +20,8 @@ from metalcx.transfer._prior import DESIGNS as DESIGNS
 from metalcx.transfer._prior import Prior as Prior
 from metalcx.transfer._prior_fit import Trust as Trust
 from metalcx.transfer._prior_fitter import PriorFitter as PriorFitter
+from metalcx.transfer._rank_train import RankMetaConfig as RankMetaConfig
+from metalcx.transfer._rank_train import meta_train_rank_net as meta_train_rank_net
 from metalcx.transfer._sources import Source as Source
 from metalcx.transfer._sources import Sources as Sources
 from metalcx.transfer._sources import finals_of as finals_of
@@ -46,6 +48,7 @@ __all__ = [
     "PreparedTask",
     "Prior",
     "PriorFitter",
+    "RankMetaConfig",
     "Source",
     "Sources",
     "TrainConfig",
@@ -56,6 +59,7 @@ __all__ = [
     "finals_of",
     "meta_train",
     "meta_train_ode",
+    "meta_train_rank_net",
     "normal_scores",
     "prepare",
     "prepared",

@@ -89,7 +89,7 @@ def inner_loss(
     if pool.support is None or pool.support_episode is None:
         raise DataError("gradient-based meta-training needs a pool with support items (PoolConfig.with_support)")
     queries, supports = as_tensors(pool.queries), as_tensors(pool.support)
-    rows = _rows_of(pool.episode, len(odds)), _rows_of(pool.support_episode, len(odds))
+    rows = rows_of(pool.episode, len(odds)), rows_of(pool.support_episode, len(odds))
     able = np.where((np.diff(rows[0]) > 0) & (np.diff(rows[1]) > 0), odds, 0.0)
     cumulative = np.cumsum(able / able.sum())
 
@@ -132,7 +132,7 @@ def _one_by_one(
     return torch.stack(losses)
 
 
-def _rows_of(episode: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
+def rows_of(episode: npt.NDArray[np.int64], n: int) -> npt.NDArray[np.int64]:
     """Rows of episode e are ``result[e]:result[e + 1]``; rows come in the order of their episodes."""
     return np.searchsorted(episode, np.arange(n + 1)).astype(np.int64)
 

@@ -47,7 +47,8 @@ class OdePool:
         times: Of each request what `TimeInputs` has, in half precision, shape (b, ...).
         run: Its run, shape (b,).
         y: What came of it, in anchors from the centre, shape (b,).
-        weight: Turns a loss in anchors into one relative to med5's error, shape (b,).
+        weight: Turns a loss in anchors into one relative to med5's error, shape (b,): the anchor, in those errors.
+        outcome: What came of it, in those errors from the mean of its episode, equal where values are; shape (b,).
         episode: Shape (b,).
         task: The tasks that each episode was made from, shape (episodes, 2).
     """
@@ -60,6 +61,7 @@ class OdePool:
     run: IntArray
     y: npt.NDArray[np.float32]
     weight: npt.NDArray[np.float32]
+    outcome: npt.NDArray[np.float32]
     episode: IntArray
     task: IntArray
 
@@ -101,7 +103,7 @@ def build_ode_pool(
     lots = [jobs[i : i + SHARD] for i in range(0, len(jobs), SHARD)]
     make = partial(_shard, tasks, config, embeddings, rows)
     beside = [curves.y.tobytes() for task in tasks for curves in companions_of(task.curves)]
-    names = repr([f.name for f in fields(RunInputs)]).encode()
+    names = repr([*(f.name for f in fields(RunInputs)), "outcome"]).encode()
     known = [names, embeddings.tobytes(), *(own.tobytes() for own in rows), *beside]
     about = fingerprint(tasks, config, b"".join(known))
     shards = pieces(folder / f"ode-{about}", lots, make, workers, progress, "drawing episodes")
@@ -167,6 +169,7 @@ def _episode(
         "run": drawn.rows,
         "y": np.clip(miss / times.anchor, -1e3, 1e3)[:, 0].astype(np.float32),
         "weight": (times.anchor[:, 0] / typical).astype(np.float32),
+        "outcome": ((drawn.truth - drawn.truth.mean()) / typical).astype(np.float32),
         "runs": np.array([n]),
         "requests": np.array([len(drawn.rows)]),
     }
@@ -218,6 +221,7 @@ def _gather(shards: list[Arrays], jobs: list[Job], embeddings: npt.NDArray[np.fl
         run=joined("run") + first,
         y=joined("y"),
         weight=joined("weight"),
+        outcome=joined("outcome"),
         episode=np.repeat(np.arange(len(requests)), requests),
         task=np.array([(job.first, job.second) for job in jobs], dtype=np.int64),
     )

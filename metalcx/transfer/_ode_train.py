@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +120,7 @@ def train_ode_on(
     odds = episode_odds(pool, list(tasks), config.train, config.pool, usable)
     network = _network(size, pool, odds, config.train.seed)
     loss = _loss(network, pool, odds, config)
-    about = _about(pool, odds, config, size)
+    about = about_training(pool, odds, [asdict(size), config.divergence, config.warm_up])
     run_outer_loop(network, loss, config.train, size.gate.members, checkpoint, progress, about)
     network.part = None
     return LatentGraphODE(size, network, encoder)
@@ -131,17 +131,36 @@ def _network(size: OdeConfig, pool: OdePool, odds: npt.NDArray[np.float64], seed
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = OdeNetwork(size)
+    standardise((network.gate.mean, network.gate.std), (network.arch_mean, network.arch_std), pool, odds, seed)
+    return network
+
+
+def standardise(
+    features: tuple[Tensor, Tensor],
+    arch: tuple[Tensor, Tensor],
+    pool: OdePool,
+    odds: npt.NDArray[np.float64],
+    seed: int,
+) -> None:
+    """Write means and deviations of what is learned from into those of a network, in place.
+
+    Args:
+        features: Of requests, shape (N_FEATURES,) each.
+        arch: Of embeddings; of another width than the pool's if they are not read.
+        pool: The pool.
+        odds: Probability of each episode; those of 0 are not looked at.
+        seed: Of which requests are looked at.
+    """
     usable = np.flatnonzero(odds[pool.episode] > 0)
     some = usable[np.random.default_rng([seed, 3]).integers(0, len(usable), min(len(usable), SOME))]
     x = pool.times["x"][some].astype(np.float32)
-    network.gate.mean.copy_(torch.from_numpy(x.mean(0)))
-    network.gate.std.copy_(torch.from_numpy(x.std(0) + STD_FLOOR))
-    arch = np.unique(pool.arch[pool.run[usable]])
-    if size.arch and (arch >= 0).any():
-        known = pool.embeddings[arch[arch >= 0]]
-        network.arch_mean.copy_(torch.from_numpy(known.mean(0)))
-        network.arch_std.copy_(torch.from_numpy(known.std(0) + STD_FLOOR * known.std()))
-    return network
+    features[0].copy_(torch.from_numpy(x.mean(0)))
+    features[1].copy_(torch.from_numpy(x.std(0) + STD_FLOOR))
+    own = np.unique(pool.arch[pool.run[usable]])
+    if len(arch[0]) == pool.embeddings.shape[1] and (own >= 0).any():
+        known = pool.embeddings[own[own >= 0]]
+        arch[0].copy_(torch.from_numpy(known.mean(0)))
+        arch[1].copy_(torch.from_numpy(known.std(0) + STD_FLOOR * known.std()))
 
 
 def _loss(network: OdeNetwork, pool: OdePool, odds: npt.NDArray[np.float64], config: OdeMetaConfig) -> StepLoss:
@@ -164,9 +183,8 @@ def _loss(network: OdeNetwork, pool: OdePool, odds: npt.NDArray[np.float64], con
     return loss
 
 
-def _about(pool: OdePool, odds: npt.NDArray[np.float64], config: OdeMetaConfig, size: OdeConfig) -> str:
-    """Tells trainings on other data, or of other settings, apart."""
-    settings = [asdict(size), config.divergence, config.warm_up]
+def about_training(pool: OdePool, odds: npt.NDArray[np.float64], settings: Sequence[Any]) -> str:
+    """Tells trainings on other data, or of other settings (JSON values), apart."""
     digest = hashlib.sha256(json.dumps(settings).encode())
     for array in (odds, pool.episode, pool.y, pool.embeddings, pool.runs["config"]):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -207,3 +207,29 @@ def test_what_is_trained_is_trained_without_the_family(
     assert len(list((tmp_path / "models").glob("episodic-*"))) == 2 * (1 + len(fewer))
     loses = pd.read_csv(tmp_path / "loses.csv")
     assert (loses.ratio > 1.5).all()
+
+
+@pytest.mark.slow
+def test_the_ranker_is_trained_without_the_family_on_the_episodes_of_the_ode(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from metalcx.transfer import RankMetaConfig, _ode_train, _rank_train
+
+    learned: list[frozenset[str]] = []
+    train = _rank_train.train_rank_net_on
+    few = PoolConfig(per_task=6, per_small_task=6, mixed=4, synthetic=2)
+
+    def watched(pool: Any, tasks: Any, config: RankMetaConfig, encoder: Any, checkpoint: Any, usable: Any) -> Any:
+        learned.append(frozenset(t.name for t, u in zip(tasks, usable, strict=True) if u))
+        short = replace(config, train=replace(config.train, steps=4, batch=32), pool=few)
+        return train(pool, tasks, short, encoder, checkpoint, usable)
+
+    monkeypatch.setattr(_rank_train, "train_rank_net_on", watched)
+    monkeypatch.setattr(_ode_train, "OdeMetaConfig", lambda: replace(RankMetaConfig(), pool=few))
+    run_transfer(data, tmp_path, forecasters=("last", "rank-net", "rank-net-amortised"), seeds=1)
+    further = {"lcdb11/task-x", "lcdb11/task-y", "smallnets/task-s"}
+    held = [frozenset({"lemur/task-b"} | further), frozenset({"lemur/task-a", "nmtlc/task-a"} | further)]
+    assert [learned.count(each) for each in held] == [2, 2]
+    errors = pd.read_csv(tmp_path / "errors.csv")
+    assert errors[(errors.forecaster == "rank-net") & (errors.end == "own")].error.notna().all()
+    assert len(list((tmp_path / "models").glob("rank-net-*"))) == 2, "amortised and adapted are one model"

@@ -10,7 +10,7 @@ import pytest
 import metalcx as mx
 from metalcx import hub
 from metalcx.encoders import EncoderConfig, new_encoder
-from metalcx.forecasters import LatentGraphODE
+from metalcx.forecasters import LatentGraphODE, RankNet
 
 SHORT = ("--episodes", "1", "--steps", "3")
 
@@ -74,6 +74,16 @@ def test_a_latent_graph_ode_is_really_trained_and_forecasts(mini, good, bad):
     assert "--encoder: an expert-gate reads no architectures" in bad(
         "meta-train", *options[:4], "--encoder", "e", "--out", "x"
     )
+
+
+def test_a_ranker_is_really_trained_and_forecasts(mini, good, bad):
+    options = ("--corpus", "mini", "--holdout", "wine", "--model", "rank-net", *SHORT)
+    said = json.loads(good("meta-train", *options, "--out", "mine", "--json"))
+    assert (said["model"], said["source_families"]) == ("rank-net", ["digits"])
+    assert isinstance(mx.load("./mine"), RankNet)
+    assert "q0.975" in good("forecast", "./mine", "--curves", "runs.csv", "--metric", "val_loss:min:0", "--at", 20)
+    line = bad("meta-train", "--corpus", "mini", "--out", "x", "--model", "rank-net", "--algorithm", "anil")
+    assert "--algorithm anil: a rank-net is trained by plain episodes" in line
 
 
 def test_a_killed_training_is_kept_and_gone_on_with_on_request(mini, call, good, trained):
