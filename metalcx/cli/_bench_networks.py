@@ -76,5 +76,6 @@ def histories(
         print_json(result)
     else:
         cuts = list(next(iter(result["tau"].values())))
-        rows = [[name, *(f"{by_cut[cut]:.3f}" for cut in cuts)] for name, by_cut in result["tau"].items()]
-        print_table(("method", *(f"tau at {cut:g}" for cut in cuts)), sorted(rows, key=lambda r: r[1], reverse=True))
+        best_first = sorted(result["tau"].items(), key=lambda pair: -float(pair[1][cuts[0]]))
+        rows = [[name, *(f"{by_cut[cut]:.3f}" for cut in cuts)] for name, by_cut in best_first]
+        print_table(("method", *(f"tau at {cut:g}" for cut in cuts)), rows)
