@@ -55,9 +55,8 @@ def heard(model: RankNet) -> RankNet:
 
 
 def moved(curves, by):
-    return replace(
-        curves, values={curves.metric.name: curves.y + by}, metric=replace(curves.metric, lower=None, upper=None)
-    )
+    metric = replace(curves.metric, lower=None, upper=None)
+    return replace(curves, values={metric.name: curves.y + by}, metric=metric, metrics=(metric,))
 
 
 def means(model, queries=QUERIES, at=12.0):
