@@ -87,8 +87,8 @@ class RankNet(TraitsReader, BaseForecaster):
         done = adapted(copy.deepcopy(origin).double(), self.inner, lesson, len(self.support), steps)
         cuts = cut_times(self.support.curves)
         score = lesson.centre + lesson.anchor * done.held_out[:, 0]
-        by_cut = (part.reshape(len(cuts), -1) for part in (score, lesson.anchor, lesson.truth))
-        calibration = Calibration.fitted(cuts, *by_cut, float(np.median(self.support.curves.last)))
+        score, anchor, truth = (part.reshape(len(cuts), -1) for part in (score, lesson.anchor, lesson.truth))
+        calibration = Calibration.fitted(cuts, score, anchor, truth, float(np.median(self.support.curves.last)))
         network = done.network.float() if done.steps else origin
         return replace(self, network=network, steps=done.steps, calibration=calibration, origin=origin)
 
