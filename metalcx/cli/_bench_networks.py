@@ -38,7 +38,10 @@ def dynamics(
     ] = 64_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge latent dynamics on held-out architectures of one dataset. Goes on where an earlier call ended."""
+    """Judge latent dynamics on held-out architectures of one dataset. Goes on where an earlier call ended.
+
+    The tables show all that DIR holds of the tasks asked for.
+    """
     from metalcx.bench.dynamics import Effort, run_dynamics
 
     with Progress("bench dynamics") as progress:

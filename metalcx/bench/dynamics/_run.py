@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def run_dynamics(
 
     After Ding et al. (AAAI 2025): one dataset, held-out architectures, a share of each curve seen, errors up to three
     horizons. Models are selected on architectures of their own, never on the test, and the last point is scored. Each
-    seed has a split of its own.
+    seed has a split of its own. The tables show all rows and seeds of the tasks asked for that `out` holds.
 
     Args:
         data: Folder of the corpora.
@@ -73,8 +74,17 @@ def run_dynamics(
         fold = split(task, seed)
         runs = scored(forecast_row(row, fold, seed, effort, out / "models"), fold)
         write_whole(_part(out, task, seed, row), runs.to_csv(index=False, float_format="%.8g"))
-    parts = [pd.read_csv(_part(out, *unit)).assign(task=unit[0].name, seed=unit[1], row=unit[2]) for unit in units]
-    return write_tables(out, pd.concat(parts, ignore_index=True), list(read.values()))
+    return write_tables(out, _known(out, list(read.values())), list(read.values()))
+
+
+def _known(out: Path, tasks: Sequence[DynamicsTask]) -> pd.DataFrame:
+    """Scored runs of these tasks by every row and seed that the folder holds."""
+    parts = []
+    for task, row in product(tasks, ROWS):
+        for path in sorted((out / "parts").glob(_part(out, task, "*", row).name)):
+            seed = int(path.stem.rpartition("--")[2])
+            parts.append(pd.read_csv(path).assign(task=task.name, seed=seed, row=row))
+    return pd.concat(parts, ignore_index=True)
 
 
 def asked(rows: Sequence[str], task: DynamicsTask) -> list[str]:
@@ -82,5 +92,5 @@ def asked(rows: Sequence[str], task: DynamicsTask) -> list[str]:
     return [row for row in rows if row != BASE_ROW or not learned_from(task.corpus)]
 
 
-def _part(out: Path, task: DynamicsTask, seed: int, row: str) -> Path:
+def _part(out: Path, task: DynamicsTask, seed: int | str, row: str) -> Path:
     return out / "parts" / f"{task.name.replace('/', '--')}--{row}--{seed}.csv"

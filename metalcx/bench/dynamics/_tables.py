@@ -123,12 +123,20 @@ def _task(task: DynamicsTask) -> str:
 
 
 def _rows(summary: pd.DataFrame) -> list[str]:
-    header = ["row", *(f"{m.upper()} {h:.0%}" for m in METRICS for h in HORIZONS), "tau", "train s", "test s", "step"]
+    header = [
+        "row",
+        *(f"{m.upper()} {h:.0%}" for m in METRICS for h in HORIZONS),
+        "tau",
+        "train s",
+        "test s",
+        "step",
+        "seeds",
+    ]
     columns = [f"{m}{h:g}" for m in METRICS for h in HORIZONS]
     cells = []
     for _, r in summary.sort_values("mape1").iterrows():
         errors = [f"{r[c]:.4f} ± {r[c + '_sd']:.4f}" for c in columns]
-        spent = [f"{r.train:.1f}", f"{r.test:.3f}", f"{r.step:.0f}"]
+        spent = [f"{r.train:.1f}", f"{r.test:.3f}", f"{r.step:.0f}", f"{r.seeds:.0f}"]
         cells.append([r.row, *errors, f"{r.tau:.3f} ± {r.tau_sd:.3f}", *spent])
     return table(header, cells)
 
