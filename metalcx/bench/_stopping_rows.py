@@ -148,7 +148,7 @@ def _policy(
 
 
 def _thaw(recording: Recording, model: Forecaster | None) -> Play:
-    """Runs that can be paused; the model is adapted again each time the number of finished runs has doubled."""
+    """Runs that can be paused; the model is adapted to the first 10, 20 and 40 that have finished."""
     assert model is not None
     forecasts, stages = PrefixForecasts(model, recording), doublings(THAW_STARTUP, len(recording))
 

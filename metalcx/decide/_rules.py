@@ -16,6 +16,10 @@ from metalcx.decide._replay import Advice, Progress, Replay, simulate
 from metalcx.protocol import FloatArray
 
 
+#: Support beyond which forecasts gain little and cost much: the time that they take grows with its square.
+MOST_SUPPORT = 40
+
+
 @dataclass(frozen=True)
 class NoStopping:
     """Every run comes to its end."""
@@ -75,9 +79,9 @@ class PolicyRule:
         return Advice(low & may, beats[:, :, 0], incumbent)
 
 
-def doublings(startup: int, runs: int) -> tuple[int, ...]:
-    """`startup` and its doubles up to the number of `runs`."""
-    steps = int(np.floor(np.log2(max(runs / startup, 1.0))))
+def doublings(startup: int, runs: int, most: int = MOST_SUPPORT) -> tuple[int, ...]:
+    """`startup`, and its doubles as long as they are neither above the number of `runs` nor above `most`."""
+    steps = int(np.floor(np.log2(max(min(runs, most) / startup, 1.0))))
     return tuple(startup * 2**i for i in range(steps + 1))
 
 
@@ -94,7 +98,7 @@ def replay(
     """What a stop policy would have done on past runs, in many orders.
 
     The policy's model is adapted to the runs that finish: to the first `StopPolicy.startup` of them, and again each
-    time that their number has doubled. Forecasts of all prefixes are made at once, and the replay walks through them;
+    time that their number has doubled, up to `MOST_SUPPORT`. Forecasts of all prefixes are made at once, and the replay walks through them;
     it decides as `StopPolicy.decide` does when it is asked after the same points with the same model, and with the
     horizon of that moment (the median last time of the completed among the runs that the model knows).
 

@@ -238,6 +238,13 @@ def test_the_timeline_tells_ids_times_and_the_metrics_own_unit() -> None:
     assert next(line for line in lines if line["what"] == "started")["t"] is None
 
 
+def test_the_model_is_adapted_again_when_the_finished_runs_have_doubled() -> None:
+    assert doublings(5, 24) == (5, 10, 20)
+    assert doublings(5, 1000) == (5, 10, 20, 40)
+    assert doublings(5, 3) == doublings(5, 5) == (5,)
+    assert doublings(100, 1000) == (100,)
+
+
 def test_a_summary_is_over_orders() -> None:
     curves = rising()
     outcomes = [r.outcome for r in replay(curves, StopPolicy(Baseline("shift"), threshold=0.3, startup=4), orders=7)]
