@@ -1,4 +1,4 @@
-"""Summaries of `results/searches/*_raw.csv`: small tables with intervals over seeds.
+"""Summaries of `results/searches/*_raw.csv`: small tables with intervals or ranges over seeds.
 
 python benchmarks/searches_tables.py
 """
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 RESULTS = Path(__file__).parent / "results" / "searches"
 DRAWS = 2000
@@ -31,13 +30,13 @@ The first five tasks of each corpus with at least 250 runs of 20 to 150 points; 
 once; eta 3, R at most 27 units, Delta .95, models of f-Hyperband made once of 100 runs, ASHA with 8 workers. Speed-up:
 points of training all runs to the end over points spent, geometric mean over tasks. Regret: of the run that was kept,
 over q95 - q05 of finals, mean over tasks. Found: share of tasks in which the best run was trained to its end. Mean over
-seeds and its 95 % t interval.
+seeds [lowest, highest seed].
 """
 
 BY_TASK = """
 ## f-Hyperband over Hyperband, by task
 
-Points of Hyperband over points of f-Hyperband, same order of runs; regret of either. Mean over seeds, 95 % t interval.
+Points of Hyperband over points of f-Hyperband, same order of runs; regret of either. Mean over seeds [lowest, highest].
 One in three of each rung has to reach it, so that no more than 1.67x (R = 27) or 1.83x (R = 20) could be saved, if all
 others were stopped after their first unit.
 """
@@ -53,11 +52,9 @@ best (median of pairs).
 """
 
 
-def t_interval(values: pd.Series) -> tuple[float, float, float]:
-    """Mean and 95 % interval of the mean."""
-    n, mean = len(values), float(values.mean())
-    half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan
-    return mean, mean - half, mean + half
+def spread(values: pd.Series) -> tuple[float, float, float]:
+    """Mean, lowest and highest."""
+    return float(values.mean()), float(values.min()), float(values.max())
 
 
 def bootstrap(values: np.ndarray) -> tuple[float, float, float]:
@@ -69,7 +66,7 @@ def bootstrap(values: np.ndarray) -> tuple[float, float, float]:
 
 def told(figure: tuple[float, float, float], digits: int = 3) -> str:
     mean, low, high = ("nan" if np.isnan(x) else f"{x:.{digits}g}" for x in figure)
-    return mean if low == "nan" else f"{mean} [{low}, {high}]"
+    return f"{mean} [{low}, {high}]"
 
 
 def halving(raw: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -84,10 +81,10 @@ def halving(raw: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             seeds = n.index[n == own.task.nunique()]
             by_seed = own[own.seed.isin(seeds)].groupby("seed")
             row = {"corpus": corpus, "method": method, "tasks": own.task.nunique(), "seeds": len(seeds)}
-            row["speed_up"] = told(exponential(t_interval(by_seed.gain.mean())))
-            row["over_hyperband"] = told(exponential(t_interval(by_seed.ratio.mean())))
-            row["regret"] = told(t_interval(by_seed.regret.mean()))
-            row["found"] = told(t_interval(by_seed.found.mean()))
+            row["speed_up"] = told(exponential(spread(by_seed.gain.mean())))
+            row["over_hyperband"] = told(exponential(spread(by_seed.ratio.mean())))
+            row["regret"] = told(spread(by_seed.regret.mean()))
+            row["found"] = told(spread(by_seed.found.mean()))
             rows.append(row)
     return pd.DataFrame(rows), by_task(raw)
 
@@ -104,7 +101,7 @@ def by_task(raw: pd.DataFrame) -> pd.DataFrame:
         row = {"task": task, "seeds": part.seed.nunique(), "regret_hyperband": f"{regret['Hyperband']:.3g}"}
         for method, own in part[part.method.str.startswith("f-")].groupby("method", sort=False):
             name = method.removeprefix("f-Hyperband, ")
-            row[name] = told(exponential(t_interval(own.ratio)))
+            row[name] = told(exponential(spread(own.ratio)))
             row[f"regret, {name}"] = f"{regret[method]:.3g}"
         rows.append(row)
     return pd.DataFrame(rows).fillna("-")
