@@ -74,9 +74,9 @@ def replay(
     """Replay past runs as if they were live: what would have been saved by stopping, and what lost.
 
     The finished runs of the table are started in random orders. Those that finish first are the support of a base; it
-    is adapted again each time their number has doubled, up to 40. An adapted MODEL is used as it is. Speed-up is the points of
-    all runs over the points spent; regret is what the best kept run lacks to the best of all, as a share of the spread
-    of finals (q95 - q05); a wrong stop is one of the true top 5. Intervals hold 95 % of the orders.
+    is adapted again each time their number has doubled, up to 40. An adapted MODEL is used as it is. Speed-up is the
+    points of all runs over the points spent; regret is what the best kept run lacks to the best of all, as a share of
+    the spread of finals (q95 - q05); a wrong stop is one of the true top 5. Intervals hold 95 % of the orders.
     """
     import pandas as pd
 

@@ -15,7 +15,6 @@ from metalcx.decide._prefixes import PrefixForecasts, Recording
 from metalcx.decide._replay import Advice, Progress, Replay, simulate
 from metalcx.protocol import FloatArray
 
-
 #: Support beyond which forecasts gain little and cost much: the time that they take grows with its square.
 MOST_SUPPORT = 40
 
@@ -98,9 +97,10 @@ def replay(
     """What a stop policy would have done on past runs, in many orders.
 
     The policy's model is adapted to the runs that finish: to the first `StopPolicy.startup` of them, and again each
-    time that their number has doubled, up to `MOST_SUPPORT`. Forecasts of all prefixes are made at once, and the replay walks through them;
-    it decides as `StopPolicy.decide` does when it is asked after the same points with the same model, and with the
-    horizon of that moment (the median last time of the completed among the runs that the model knows).
+    time that their number has doubled, up to `MOST_SUPPORT`. Forecasts of all prefixes are made at once, and the replay
+    walks through them; it decides as `StopPolicy.decide` does when it is asked after the same points with the same
+    model, and with the horizon of that moment (the median last time of the completed among the runs that the model
+    knows).
 
     Args:
         curves: Finished runs of one task; running ones are left out.
