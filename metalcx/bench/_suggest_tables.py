@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from metalcx import __version__
+from metalcx.bench._bootstrap import gain
 from metalcx.bench._files import write_whole
 from metalcx.bench._markdown import table
-from metalcx.bench._suggest_searchers import METHODS
+from metalcx.bench._suggest_searchers import METHODS, MODELLED
 
 #: Rows that take long have `FEWER` seeds in pools above `LARGE`.
 LARGE, FEWER = 10_000, 10
@@ -25,7 +26,7 @@ _REGRETS = ("regret@10", "regret@50", "regret@200")
 
 
 def write_suggest_tables(out: Path) -> list[dict[str, Any]]:
-    """Write ``suggest.csv``, ``suggest_ratio.csv`` and ``suggest.md`` of all parts, and return the first one's rows."""
+    """Write ``suggest.csv``, ``suggest_ratio.csv``, ``suggest_versus.csv`` and ``suggest.md``; the first one's rows."""
     parts = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((out / "parts").glob("*.json"))]
     frame = pd.DataFrame([_medians(part) for part in parts])
     if not len(frame):
@@ -36,10 +37,12 @@ def write_suggest_tables(out: Path) -> list[dict[str, Any]]:
         key=lambda c: c.map(lambda v: order.get(v, len(order))) if c.name == "method" else c,
     )
     ratios = _ratios(frame)
+    versus = _versus(frame)
+    write_whole(out / "suggest_versus.csv", versus.to_csv(index=False))
     write_whole(out / "suggest.csv", frame.to_csv(index=False))
     write_whole(out / "suggest_ratio.csv", ratios.to_csv(index=False))
     settings = json.loads((out / "settings.json").read_text(encoding="utf-8"))
-    write_whole(out / "suggest.md", _page(frame, ratios, settings))
+    write_whole(out / "suggest.md", _page(frame, ratios, versus, settings))
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
@@ -74,11 +77,32 @@ def _ratios(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _page(frame: pd.DataFrame, ratios: pd.DataFrame, settings: dict[str, Any]) -> str:
+def _versus(frame: pd.DataFrame) -> pd.DataFrame:
+    """Ours over each other row on the tasks that both have; what was not found within `MODELLED` counts as that."""
+    rows = []
+    ours = frame[frame.method == OURS].set_index(["corpus", "task"])
+    for name, other in frame[frame.method.isin(METHODS) & (frame.method != OURS)].groupby("method", sort=False):
+        for top in _TOPS:
+            both = ours[[top]].join(other.set_index(["corpus", "task"])[top], rsuffix=" other", how="inner").dropna()
+            if not len(both):
+                continue
+            a, b = np.minimum(both.to_numpy(dtype=np.float64), MODELLED).T
+            found = gain(a, b, both.index.get_level_values("task").tolist())
+            low, high = found.tasks
+            rows.append(
+                {"over": name, "top": top, "tasks": len(both), "half or less": float((a <= HALF * b).mean())}
+                | {"no more": float((a <= b).mean()), "saved": found.value, "low": low, "high": high}
+            )
+    return pd.DataFrame(rows)
+
+
+def _page(frame: pd.DataFrame, ratios: pd.DataFrame, versus: pd.DataFrame, settings: dict[str, Any]) -> str:
     lines = ["# Suggest benchmark", "", _head(frame, settings), ""]
     lines += ["## Evaluations until one of the best is found: `suggest` over the best other row", ""]
     if len(ratios):
         lines += [*_reached(ratios), "", *_ratio_rows(ratios[ratios.top != "top 5%"])]
+    if len(versus):
+        lines += ["", "## `suggest` over each other row", "", *_versus_rows(versus)]
     for corpus, part in frame.groupby("corpus", sort=False):
         lines += ["", f"## {corpus}", "", *_corpus(part)]
     return "\n".join(lines) + "\n"
@@ -113,6 +137,18 @@ def _ratio_rows(ratios: pd.DataFrame) -> list[str]:
         for _, r in ratios.iterrows()
     )
     return table(header, rows)
+
+
+def _versus_rows(versus: pd.DataFrame) -> list[str]:
+    rows = (
+        [r.over, r.top, r.tasks, f"{r['half or less']:.0%}", f"{r['no more']:.0%}", f"{r.saved:+.0%}", _span(r)]
+        for _, r in versus.iterrows()
+    )
+    return table(("over", "", "tasks", "half or less", "no more", "evaluations saved", "95 % over tasks"), rows)
+
+
+def _span(r: pd.Series[Any]) -> str:
+    return f"[{r.low:+.0%}, {r.high:+.0%}]"
 
 
 def _yes(r: pd.Series[Any]) -> str:
