@@ -83,7 +83,8 @@ def _versus(frame: pd.DataFrame) -> pd.DataFrame:
     ours = frame[frame.method == OURS].set_index(["corpus", "task"])
     for name, other in frame[frame.method.isin(METHODS) & (frame.method != OURS)].groupby("method", sort=False):
         for top in _TOPS:
-            both = ours[[top]].join(other.set_index(["corpus", "task"])[top], rsuffix=" other", how="inner").dropna()
+            theirs = other.set_index(["corpus", "task"])[top].rename(f"{top} other")
+            both = ours[[top]].join(theirs, how="inner").dropna()
             if not len(both):
                 continue
             a, b = np.minimum(both.to_numpy(dtype=np.float64), MODELLED).T
