@@ -57,10 +57,13 @@ def ranking_weights(
         weight: Of each source; decides between those that do equally well.
         random: Of the draws.
     """
+    from scipy.stats import rankdata
+
     n = len(values)
     drawn = random.multinomial(n, np.full(n, 1 / n), DRAWS).astype(np.float64)
     a, b = np.triu_indices(n, 1)
-    wrong = (np.sign(each[a] - each[b]) != np.sign(values[a] - values[b])[:, None]).astype(np.float64)
+    place = rankdata(values)  # of candidates that diverged, alike
+    wrong = (np.sign(each[a] - each[b]) != np.sign(place[a] - place[b])[:, None]).astype(np.float64)
     loss = (drawn[:, a] * drawn[:, b]) @ wrong
     least = (loss == loss.min(1, keepdims=True)) * weight
     return np.asarray((least / least.sum(1, keepdims=True)).mean(0), dtype=np.float64)

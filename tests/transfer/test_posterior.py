@@ -105,6 +105,9 @@ def test_weights_go_to_the_source_that_orders_as_the_target_does():
     weight = ranking_weights(each, values, np.full(3, 1 / 3), np.random.default_rng(1))
     assert weight.sum() == pytest.approx(1)
     assert weight[1] > 0.95
+    values[:3] = -np.inf
+    again = ranking_weights(each, values, np.full(3, 1 / 3), np.random.default_rng(1))
+    assert again[1] > 0.8
 
 
 def test_ranked_sources_take_over_only_after_a_few_results():
