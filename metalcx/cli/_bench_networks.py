@@ -32,7 +32,7 @@ def dynamics(
         str, typer.Option("--metric", metavar="NAME", help="What to forecast, where a corpus has it.")
     ] = "val_loss",
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Splits and training seeds.")] = 3,
-    steps: Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Training steps at most.")] = 300,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Training steps at most.")] = 1000,
     curves: Annotated[
         int, typer.Option("--curves", metavar="N", min=1, help="Curves of its prior that the LC-PFN learns from.")
     ] = 64_000,

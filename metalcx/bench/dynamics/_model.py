@@ -44,11 +44,11 @@ class Effort:
         curves: Curves of its prior that the LC-PFN is trained on.
     """
 
-    steps: int = 300
+    steps: int = 1000
     batch: int = 128
-    rate: float = 5e-3
-    every: int = 10
-    patience: int = 8
+    rate: float = 3e-3
+    every: int = 20
+    patience: int = 12
     anneal: int = 100
     curves: int = 64_000
 

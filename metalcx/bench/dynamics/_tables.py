@@ -63,7 +63,7 @@ def summarised(runs: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
 
 def compared(runs: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
     """`PAIRS` on each task, where both rows were judged."""
-    found = []
+    rows = []
     for task, (a, b), metric in product(tasks, PAIRS, METRICS):
         mine = runs[runs.task == task]
         other = best_without(mine, metric) if b == BEST else b
@@ -71,8 +71,9 @@ def compared(runs: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
             continue
         gain = over(mine[mine.row == a], mine[mine.row == other], metric)
         where = {"task": task, "a": a, "b": other, "pair": f"{a} over {b}", "metric": metric}
-        found.append({**where, "gain": gain.value, "low": gain.low, "high": gain.high})
-    return pd.DataFrame(found, columns=["task", "a", "b", "pair", "metric", "gain", "low", "high"])
+        rows.append({**where, "gain": gain.value, "low": gain.low, "high": gain.high})
+    found = pd.DataFrame(rows, columns=["task", "a", "b", "pair", "metric", "gain", "low", "high"])
+    return found.drop_duplicates(["task", "pair", "metric"])  # the best row may be a named one
 
 
 def best_without(runs: pd.DataFrame, metric: str) -> str | None:
