@@ -13,6 +13,9 @@ from torch import Tensor
 
 from metalcx.errors import DataError
 
+#: What evaluating an example costs beside training on it, at most: a small network's pass forward is most of a step.
+EVALUATED = 0.8
+
 #: Bytes of input of one call: layers make several times as many of them, which should stay in the cache.
 CACHE = 2**18
 
@@ -51,7 +54,9 @@ class FixedSample:
         return len(self.labels)
 
     @classmethod
-    def draw(cls, train: Any, val: Any, n_train: int = 512, n_val: int = 512, seed: int = 0) -> FixedSample:
+    def draw(
+        cls, train: Any, val: Any, n_train: int = 512, n_val: int = 512, seed: int = 0, epochs: int | None = None
+    ) -> FixedSample:
         """Draw from two datasets whose items are ``(input, label)``, or mappings with ``labels`` among their keys.
 
         Args:
@@ -60,9 +65,13 @@ class FixedSample:
             n_train: Rows of the training part; all where there are not as many.
             n_val: Rows of the validation part; all where there are not as many.
             seed: Of the draw; the same for all models that are compared.
+            epochs: Of the whole training; where given, the sample is no larger than `affordable`, both parts alike.
         """
         from torch.utils.data import default_collate
 
+        if epochs is not None:
+            half = max(1, cls.affordable(len(train), epochs) // 2)
+            n_train, n_val = min(n_train, half), min(n_val, half)
         items = []
         for part, (data, n) in enumerate(((train, n_train), (val, n_val))):
             rows = np.random.default_rng([seed, part]).permutation(len(data))[:n]
@@ -72,6 +81,20 @@ class FixedSample:
         if isinstance(joined, Mapping):
             return cls({k: v for k, v in joined.items() if k != "labels"}, joined["labels"], n)
         return cls(joined[0], joined[1], n)
+
+    @staticmethod
+    def affordable(n_train: int, epochs: int, checkpoints: int = 7, share: float = 0.05) -> int:
+        """Rows of a sample, both parts together, whose recording stays below a share of the time of training.
+
+        What counts is how often the network is called: a sample of the usual size is dear beside a small training set.
+
+        Args:
+            n_train: Examples of an epoch.
+            epochs: Of the whole training.
+            checkpoints: How many are recorded.
+            share: Of the time of training.
+        """
+        return max(2, int(share * epochs * n_train / (checkpoints * EVALUATED)))
 
     def batch(self, start: int, stop: int, device: torch.device) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Positional and keyword arguments of one call of the model."""

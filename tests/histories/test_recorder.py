@@ -229,6 +229,9 @@ def test_a_sample_is_drawn_from_datasets() -> None:
     assert (sample.inputs.shape, sample.n_train, len(sample)) == ((70, 6), 40, 70)
     again = FixedSample.draw(train, val, n_train=40, n_val=30, seed=1)
     assert again.fingerprint() == sample.fingerprint() != FixedSample.draw(train, val, 40, 30, seed=2).fingerprint()
+    # 150 examples, seen 8 times in training: 5 % of that is 60 examples, of which each counts .8, at 7 checkpoints.
+    small = FixedSample.draw(train, val, epochs=8)
+    assert (FixedSample.affordable(150, 8), len(small), small.n_train) == (10, 10, 5)
     words = [{"ids": torch.arange(3), "labels": i % 2} for i in range(6)]
     mapped = FixedSample.draw(words, words, 4, 6)
     assert (mapped.inputs["ids"].shape, mapped.labels.tolist()[:2], mapped.n_train) == (
