@@ -4,7 +4,8 @@ python benchmarks/history_cost.py [--times 3] [--out benchmarks/results/history_
 
 A perceptron on a table, a small convolutional network on few and on more pictures, and a wider one on pictures of
 32 x 32. Seven checkpoints of 400 training and 400 validation examples, as in the recorded corpus, in 40 epochs, of the
-last in only ten; where `FixedSample.affordable` allows fewer, once more with as many. Nothing is hooked between two checkpoints, so that training itself costs what it costs without.
+last in only ten; where `FixedSample.affordable` allows fewer, once more with as many. Nothing is hooked between two
+checkpoints, so that training itself costs what it costs without.
 """
 
 from __future__ import annotations
