@@ -19,8 +19,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from metalcx.bench._study import Study, Unit
-from metalcx.bench._trained import TRAINED, Pools, train
-from metalcx.bench._transfer import STATIC, _folds
+from metalcx.bench.transfer._run import STATIC, folds_of
+from metalcx.bench.transfer._trained import TRAINED, Pools, train
 from metalcx.curves import Curves
 from metalcx.protocol import LEVELS, Forecast, Forecaster
 from metalcx.reports import plot_calibration, plot_fan
@@ -56,7 +56,7 @@ def asked(study: Study, names: list[str]) -> Iterator[Asked]:
     """All of them, a held-out family after the other."""
     tasks = study.tasks()
     pools = Pools(study, tasks)
-    for fold, families in enumerate(_folds(study, tasks)):
+    for fold, families in enumerate(folds_of(study, tasks)):
         bases = {n: train(Unit(n, 0, fold, families), pools) if n in TRAINED else STATIC[n]() for n in names}
         for number, task in enumerate(tasks):
             if task.family in families and study.is_target(task):

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 import metalcx as mx
-from metalcx.bench._score import CURVE_POINTS, SUPPORT_SIZES, _remaining_times, crps
-from metalcx.bench._transfer import Study
+from metalcx.bench.transfer._run import Study
+from metalcx.bench.transfer._score import CURVE_POINTS, SUPPORT_SIZES, _remaining_times, crps
 from metalcx.forecasters import Baseline
 from metalcx.protocol import Forecaster
 from metalcx.transfer._tasks import PreparedTask, cut_times, draw

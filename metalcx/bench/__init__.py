@@ -2,16 +2,16 @@
 
 from metalcx.bench._bootstrap import Gain as Gain
 from metalcx.bench._bootstrap import gain as gain
-from metalcx.bench._encoder import run_encoder as run_encoder
-from metalcx.bench._encoder_rows import METHODS as METHODS
-from metalcx.bench._encoder_rows import Effort as Effort
-from metalcx.bench._encoder_timing import time_encoders as time_encoders
-from metalcx.bench._histories import run_histories as run_histories
-from metalcx.bench._score import crps as crps
-from metalcx.bench._stopping import run_stopping as run_stopping
-from metalcx.bench._suggest import run_suggest as run_suggest
-from metalcx.bench._suggest_choice import chosen_for as chosen_for
-from metalcx.bench._transfer import run_transfer as run_transfer
+from metalcx.bench.encoder._rows import METHODS as METHODS
+from metalcx.bench.encoder._rows import Effort as Effort
+from metalcx.bench.encoder._run import run_encoder as run_encoder
+from metalcx.bench.encoder._timing import time_encoders as time_encoders
+from metalcx.bench.histories._run import run_histories as run_histories
+from metalcx.bench.stopping._run import run_stopping as run_stopping
+from metalcx.bench.suggest._choice import chosen_for as chosen_for
+from metalcx.bench.suggest._run import run_suggest as run_suggest
+from metalcx.bench.transfer._run import run_transfer as run_transfer
+from metalcx.bench.transfer._score import crps as crps
 
 __all__ = [
     "METHODS",

@@ -16,9 +16,10 @@ from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError
 from metalcx.forecasters._base import BaseForecaster, Support
 from metalcx.forecasters._configurations import ConfigurationSpace
-from metalcx.forecasters._gate_adapt import MIN_SUPPORT, InnerLoop, adapted, check_steps, gate_lesson, width_factor
+from metalcx.forecasters._few_shot import MIN_SUPPORT, InnerLoop, adapted, check_steps, width_factor
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
 from metalcx.forecasters._gate_items import cut_times, left_out, support_items
+from metalcx.forecasters._gate_lesson import gate_lesson
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig, GateNetwork
 from metalcx.forecasters._requests import requests
 from metalcx.forecasters._residual import ResidualGP, explained, packed, unpacked

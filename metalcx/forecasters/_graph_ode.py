@@ -16,7 +16,7 @@ from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError, name_some
 from metalcx.forecasters._base import BaseForecaster, Support
-from metalcx.forecasters._gate_adapt import MIN_SUPPORT, InnerLoop, Lesson, adapted, check_steps, width_factor
+from metalcx.forecasters._few_shot import MIN_SUPPORT, InnerLoop, Lesson, adapted, check_steps, width_factor
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
 from metalcx.forecasters._gate_items import SUPPORT_CUTS, cut_times, left_out, spread
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig

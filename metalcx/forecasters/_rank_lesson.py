@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metalcx.curves._batch import FloatArray, IntArray
-from metalcx.forecasters._gate_adapt import Lesson, Rows
+from metalcx.forecasters._few_shot import Lesson, Rows
 from metalcx.forecasters._rank_network import RankNetwork
 from metalcx.forecasters._rank_pairs import lead, pair_losses, pairs_within, targets
 

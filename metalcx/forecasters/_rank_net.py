@@ -16,7 +16,7 @@ from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._base import BaseForecaster, Support, gaussian
-from metalcx.forecasters._gate_adapt import MIN_SUPPORT, InnerLoop, adapted, check_steps
+from metalcx.forecasters._few_shot import MIN_SUPPORT, InnerLoop, adapted, check_steps
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
 from metalcx.forecasters._gate_items import SUPPORT_CUTS, cut_times, left_out, spread
 from metalcx.forecasters._ode_inputs import TimeInputs, left_out_inputs, ode_inputs

@@ -16,7 +16,7 @@ from metalcx.curves import PaddedCurves
 from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.forecasters._aligned import align
 from metalcx.forecasters._base import floor_of
-from metalcx.forecasters._gate_adapt import MIN_SUPPORT
+from metalcx.forecasters._few_shot import MIN_SUPPORT
 from metalcx.forecasters._gate_items import Items, items, spread, support_items
 
 SUPPORT_SIZES = (0, 1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20)

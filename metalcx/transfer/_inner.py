@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from metalcx._parallel import crew
 from metalcx.errors import DataError
-from metalcx.forecasters._gate_adapt import InnerLoop
+from metalcx.forecasters._few_shot import InnerLoop
 from metalcx.forecasters._gate_network import GateNetwork, gate_loss
 from metalcx.transfer._inner_vmap import adapted_losses, padded, rates_of
 from metalcx.transfer._learn2learn import learn2learn

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from metalcx._parallel import crew
 from metalcx.errors import DataError, name_some
 from metalcx.forecasters._expert_gate import ExpertGate
-from metalcx.forecasters._gate_adapt import InnerLoop
+from metalcx.forecasters._few_shot import InnerLoop
 from metalcx.forecasters._gate_network import GateConfig
 from metalcx.transfer._inner import ALGORITHMS, InnerConfig, inner_loss, trained_inner, wrap
 from metalcx.transfer._pieces import Progress, drawn_once

@@ -16,7 +16,7 @@ from metalcx.encoders import EncoderConfig, new_encoder
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters import ExpertGate, LatentGraphODE
 from metalcx.forecasters._base import Support
-from metalcx.forecasters._gate_adapt import InnerLoop, trajectory
+from metalcx.forecasters._few_shot import InnerLoop, trajectory
 from metalcx.forecasters._gate_network import GateConfig
 from metalcx.forecasters._ode_inputs import left_out_inputs, ode_inputs
 from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, divergence

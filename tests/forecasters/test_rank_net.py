@@ -17,7 +17,7 @@ from metalcx.encoders import EncoderConfig, new_encoder
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters import Baseline, RankNet
 from metalcx.forecasters._base import Support
-from metalcx.forecasters._gate_adapt import InnerLoop, trajectory
+from metalcx.forecasters._few_shot import InnerLoop, trajectory
 from metalcx.forecasters._rank_network import RankConfig, RankNetwork
 from metalcx.testing import check_forecaster, synthetic_curves
 

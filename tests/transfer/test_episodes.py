@@ -10,7 +10,7 @@ from made_up import rising
 
 from metalcx.curves import PaddedCurves
 from metalcx.forecasters._aligned import align
-from metalcx.forecasters._gate_adapt import MIN_SUPPORT
+from metalcx.forecasters._few_shot import MIN_SUPPORT
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
 from metalcx.transfer import _episodes
 from metalcx.transfer._augment import padded

@@ -12,7 +12,8 @@ from made_up import items_pool
 from torch import nn
 
 from metalcx.errors import DataError
-from metalcx.forecasters._gate_adapt import InnerLoop, gate_lesson, trajectory
+from metalcx.forecasters._few_shot import InnerLoop, trajectory
+from metalcx.forecasters._gate_lesson import gate_lesson
 from metalcx.forecasters._gate_network import GateConfig, GateNetwork, gate_loss
 from metalcx.transfer import InnerConfig, Pool, TrainConfig
 from metalcx.transfer._inner import _adapted_loss, inner_loss, trained_inner, wrap

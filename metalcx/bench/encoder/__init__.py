@@ -1,0 +1,1 @@
+"""How well architectures tell accuracy: the encoders' protocol."""

@@ -1,0 +1,1 @@
+"""How well features of early epochs tell the peak: on networks really trained."""

@@ -1,0 +1,1 @@
+"""What stopping saves and what it costs: replays of whole tasks."""

@@ -1,0 +1,1 @@
+"""How many evaluations a search needs to find the best."""

@@ -1,0 +1,1 @@
+"""The transfer protocol: adapt to a held-out family, forecast, compare."""
