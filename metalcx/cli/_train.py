@@ -15,6 +15,7 @@ from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
     from metalcx.corpora import Corpus, FamilySplit
+    from metalcx.forecasters._ode_network import OdeConfig
     from metalcx.hub._registry import Savable
     from metalcx.transfer import MetaConfig, PreparedTask
 
@@ -28,6 +29,13 @@ class Model(StrEnum):
     EXPERT_GATE = "expert-gate"
     GRAPH_ODE = "graph-ode"
     RANK_NET = "rank-net"
+
+
+class Size(StrEnum):
+    """How large a graph-ode is."""
+
+    FULL = "full"
+    MINI = "mini"
 
 
 class Algorithm(StrEnum):
@@ -55,6 +63,9 @@ def meta_train(
             "--encoder", metavar="NAME", help="What reads architectures for graph-ode or rank-net, by name or folder."
         ),
     ] = None,
+    size: Annotated[
+        Size, typer.Option("--size", help="Of a graph-ode; mini has about a fifth of the weights.")
+    ] = Size.FULL,
     algorithm: Annotated[Algorithm, typer.Option("--algorithm", help="How to meta-train.")] = Algorithm.EPISODIC,
     steps: Annotated[int | None, typer.Option("--steps", metavar="N", min=1, help="Outer steps.")] = None,
     episodes: Annotated[
@@ -80,7 +91,7 @@ def meta_train(
     from metalcx.transfer import prepared
 
     hub.check_target(out)
-    _check(model, encoder, algorithm)
+    _check(model, encoder, size, algorithm)
     check_device(device)
     sources = open_sources(corpus)
     split = split_by_family(sources, holdout or ())
@@ -92,13 +103,14 @@ def meta_train(
             tasks = prepared(split.sources, MIN_RUNS)
             if not tasks:
                 raise DataError(f"no source task has {MIN_RUNS} runs or more; give another --corpus, or hold out less")
-            trained = _trained(model, encoder, tasks, work, config, workers, progress)
+            trained = _trained(model, encoder, size, tasks, work, config, workers, progress)
         # Nobody reads the work folder any more.
         crew.wait()
         if crew.first:
             about: dict[str, Any] = {
                 "model": model.value,
                 "encoder": encoder,
+                "size": size.value,
                 "algorithm": algorithm.value,
                 "seed": seed,
             }
@@ -125,12 +137,14 @@ def _say(out: Path, about: dict[str, Any], as_json: bool) -> None:
         typer.echo(f"{out}: meta-trained on {n} tasks of {families} families")
 
 
-def _check(model: Model, encoder: str | None, algorithm: Algorithm) -> None:
+def _check(model: Model, encoder: str | None, size: Size, algorithm: Algorithm) -> None:
     """Refuse what does not go together."""
     if model is Model.EXPERT_GATE and encoder is not None:
         raise DataError(
             "--encoder: an expert-gate reads no architectures; choose --model graph-ode or rank-net, or leave it out"
         )
+    if model is not Model.GRAPH_ODE and size is not Size.FULL:
+        raise DataError(f"--size {size.value}: only a graph-ode has sizes; choose --model graph-ode, or leave it out")
     if model is not Model.EXPERT_GATE and algorithm is not Algorithm.EPISODIC:
         raise DataError(f"--algorithm {algorithm.value}: a {model.value} is trained by plain episodes; leave it out")
 
@@ -138,6 +152,7 @@ def _check(model: Model, encoder: str | None, algorithm: Algorithm) -> None:
 def _trained(
     model: Model,
     encoder: str | None,
+    size: Size,
     tasks: list[PreparedTask],
     work: Path,
     config: MetaConfig,
@@ -150,13 +165,24 @@ def _trained(
         from metalcx.transfer import meta_train as train
 
         return train(tasks, work, config, workers, progress)
+    from metalcx.forecasters._ode_network import OdeConfig
     from metalcx.transfer import OdeMetaConfig, RankMetaConfig, meta_train_ode, meta_train_rank_net
 
     reads = None if encoder is None else hub.load_encoder(encoder)
     if model is Model.RANK_NET:
         own = RankMetaConfig(pool=config.pool, train=config.train)
         return meta_train_rank_net(tasks, work, own, reads, workers, progress)
-    return meta_train_ode(tasks, work, OdeMetaConfig(pool=config.pool, train=config.train), reads, workers, progress)
+    network = _mini() if size is Size.MINI else OdeConfig()
+    sized = OdeMetaConfig(network, pool=config.pool, train=config.train)
+    return meta_train_ode(tasks, work, sized, reads, workers, progress)
+
+
+def _mini() -> OdeConfig:
+    """What loads and adapts in no time, for tests and notebooks."""
+    from metalcx.forecasters._gate_network import GateConfig
+    from metalcx.forecasters._ode_network import OdeConfig
+
+    return OdeConfig(GateConfig(members=1, width=48), latent=8, hidden=32, heads=2)
 
 
 def open_sources(names: list[str]) -> list[Corpus]:

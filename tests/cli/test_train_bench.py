@@ -61,9 +61,21 @@ def test_the_algorithm_and_sizes_are_handed_on(mini, good, trained, algorithm):
 def test_a_latent_graph_ode_is_really_trained_and_forecasts(mini, good, bad):
     encoder = new_encoder(EncoderConfig("gin", hidden=4, layers=2))
     hub.save_encoder(encoder, "reader", name="reader")
-    options = ("--corpus", "mini", "--holdout", "wine", "--model", "graph-ode", "--encoder", "./reader", *SHORT)
+    options = (
+        "--corpus",
+        "mini",
+        "--holdout",
+        "wine",
+        "--model",
+        "graph-ode",
+        "--encoder",
+        "./reader",
+        "--size",
+        "mini",
+        *SHORT,
+    )
     said = json.loads(good("meta-train", *options, "--out", "mine", "--json"))
-    assert (said["model"], said["encoder"]) == ("graph-ode", "./reader")
+    assert (said["model"], said["encoder"], said["size"]) == ("graph-ode", "./reader", "mini")
     assert hub.describe("mine")["card"].startswith("# mine\n\nMeta-trained with metalcx (graph-ode, episodic, 3 steps")
     assert isinstance(mx.load("./mine"), LatentGraphODE)
     common = ("--curves", "runs.csv", "--metric", "val_loss:min:0")
@@ -71,6 +83,8 @@ def test_a_latent_graph_ode_is_really_trained_and_forecasts(mini, good, bad):
     assert "q0.975" in good("forecast", "./adapted", *common, "--at", 20)
     line = bad("meta-train", "--corpus", "mini", "--out", "x", "--model", "graph-ode", "--algorithm", "maml")
     assert "--algorithm maml: a graph-ode is trained by plain episodes" in line
+    line = bad("meta-train", "--corpus", "mini", "--out", "x", "--size", "mini")
+    assert "--size mini: only a graph-ode has sizes" in line
     assert "--encoder: an expert-gate reads no architectures" in bad(
         "meta-train", *options[:4], "--encoder", "e", "--out", "x"
     )
