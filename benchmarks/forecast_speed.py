@@ -29,7 +29,7 @@ from metalcx._parallel import joined
 from metalcx.corpora import Corpus
 from metalcx.encoders import EncoderConfig, new_encoder
 from metalcx.forecasters import LSTM, SRM, Baseline, ExpertGate, LatentGraphODE
-from metalcx.forecasters._ode_network import OdeConfig
+from metalcx.forecasters._ode_config import OdeConfig
 from metalcx.forecasters._traits import Architectures
 from metalcx.graphs import all_nasbench201
 from metalcx.transfer import MetaConfig, OdeMetaConfig, PoolConfig, TrainConfig, build_pool, prepared, train_on

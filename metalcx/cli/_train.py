@@ -15,7 +15,7 @@ from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
     from metalcx.corpora import Corpus, FamilySplit
-    from metalcx.forecasters._ode_network import OdeConfig
+    from metalcx.forecasters._ode_config import OdeConfig
     from metalcx.hub._registry import Savable
     from metalcx.transfer import MetaConfig, PreparedTask
 
@@ -165,7 +165,7 @@ def _trained(
         from metalcx.transfer import meta_train as train
 
         return train(tasks, work, config, workers, progress)
-    from metalcx.forecasters._ode_network import OdeConfig
+    from metalcx.forecasters._ode_config import OdeConfig
     from metalcx.transfer import OdeMetaConfig, RankMetaConfig, meta_train_ode, meta_train_rank_net
 
     reads = None if encoder is None else hub.load_encoder(encoder)
@@ -180,7 +180,7 @@ def _trained(
 def _mini() -> OdeConfig:
     """What loads and adapts in no time, for tests and notebooks."""
     from metalcx.forecasters._gate_network import GateConfig
-    from metalcx.forecasters._ode_network import OdeConfig
+    from metalcx.forecasters._ode_config import OdeConfig
 
     return OdeConfig(GateConfig(members=1, width=48), latent=8, hidden=32, heads=2)
 

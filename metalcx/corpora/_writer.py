@@ -27,13 +27,14 @@ from metalcx.corpora._format import (
 )
 from metalcx.corpora._parts import TableWriter, config_texts, json_text
 from metalcx.corpora._refuse import refuse_unless_corpus, refuse_unless_fitting
+from metalcx.corpora._schemas import points_schema, runs_schema, texts
 from metalcx.corpora._swap import readable, replacing
 from metalcx.corpora._validate import validate
 from metalcx.curves import Curves, Metric
 from metalcx.errors import CorpusError, name_some
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 ROW_GROUP_POINTS = 1 << 18
 # Tasks smaller than this share a row group: each group costs a footer entry and a compression context a column.
@@ -99,12 +100,12 @@ class CorpusWriter:
         refuse_unless_corpus(self.path)
         with self._failing(), contextlib.ExitStack() as stack:
             self._fresh = stack.enter_context(replacing(self.path))
-            self._runs = stack.enter_context(TableWriter(self._fresh / RUNS, _runs_schema(), 1 << 16))
+            self._runs = stack.enter_context(TableWriter(self._fresh / RUNS, runs_schema(), 1 << 16))
             self._points = stack.enter_context(
-                TableWriter(self._fresh / CURVES, _points_schema(self._value_names), self._group)
+                TableWriter(self._fresh / CURVES, points_schema(self._value_names), self._group)
             )
             archs = TableWriter(
-                self._fresh / ARCHITECTURES, _texts("arch", "format", "spec", "features", "graph"), 1 << 14
+                self._fresh / ARCHITECTURES, texts("arch", "format", "spec", "features", "graph"), 1 << 14
             )
             self._archs = stack.enter_context(archs)
             self._stack = stack.pop_all()
@@ -241,22 +242,3 @@ class CorpusWriter:
                 f"{self.path}: could not be written ({error}); make room or change the permissions, "
                 "and write it again. What was there before is unchanged"
             ) from error
-
-
-def _texts(*names: str) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema([(name, pa.string()) for name in names])
-
-
-def _runs_schema() -> pa.Schema:
-    import pyarrow as pa
-
-    texts = list(_texts("name", "task", "arch", "group", "seed", "status", "config"))
-    return pa.schema([("run", pa.int32()), *texts, ("n_points", pa.int32())])
-
-
-def _points_schema(names: list[str]) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema([("run", pa.int32()), ("t", pa.float64()), *((name, pa.float32()) for name in names)])

@@ -3,6 +3,7 @@
 Everything here holds anything that keeps `metalcx.protocol.Forecaster`, or `Belief`, and knows no model.
 """
 
+from metalcx.decide._advice import Advice, Progress, StopRule
 from metalcx.decide._asha import asha
 from metalcx.decide._decision import Decision, DecisionLog
 from metalcx.decide._fast_hyperband import f_hyperband
@@ -15,7 +16,7 @@ from metalcx.decide._random_search import EarlyStop, random_search
 from metalcx.decide._rank import Ranking, rank
 from metalcx.decide._reasons import ENOUGH, Evidence
 from metalcx.decide._record import SearchRecord, Step
-from metalcx.decide._replay import Advice, Event, Progress, Replay, StopRule, simulate
+from metalcx.decide._replay import Event, Replay, simulate
 from metalcx.decide._rules import NoStopping, PolicyRule, doublings, replay
 from metalcx.decide._score import ForecastScore, LastValue, Score
 from metalcx.decide._suggest import Belief, Choice, expected_improvement, suggest

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import Curves
+from metalcx.decide._chance import BoolArray, Chance, prob_better
 from metalcx.decide._decision import Decision, DecisionLog
+from metalcx.decide._support import fingerprint, support_of
 from metalcx.errors import DataError
-from metalcx.protocol import FloatArray, Forecast, Forecaster
-
-BoolArray = npt.NDArray[np.bool_]
+from metalcx.protocol import FloatArray, Forecaster
 
 
 @dataclass(frozen=True)
@@ -175,7 +173,7 @@ class StopPolicy:
         """The model, adapted to the finished runs if that is wanted; kept until another run finishes."""
         if not self.readapt or (curves.status == "running").all():
             return self.model
-        support = _support(curves, self.most_support)
+        support = support_of(curves, self.most_support)
         name, about = curves.metric.name, fingerprint(support)
         known = self._adapted.get(name)
         if known is None or known[0] != about:
@@ -224,65 +222,7 @@ class StopPolicy:
         )
 
 
-def prob_better(forecast: Forecast, than: float, width: float = 1.0) -> FloatArray:
-    """P(value is better than `than`) by forecasts of one time each, made `width` times as wide; shape (n,)."""
-    if width == 1.0:
-        return forecast.prob_better(than)
-    median = forecast.values[:, 0, forecast.values.shape[-1] // 2]
-    # A wider forecast beats a value as often as the narrow one beats a value so much nearer to its median.
-    with np.errstate(invalid="ignore"):
-        nearer = median + (than - median) / width
-    return forecast.prob_better(np.where(np.isfinite(median), nearer, than))
-
-
-class Chance(NamedTuple):
-    """What one metric says of running runs.
-
-    Attributes:
-        running: The runs, n of them.
-        t: Time of each run's last measured point, NaN if there is none, shape (n,).
-        incumbent: The value to beat; NaN if there is none.
-        horizon: When runs are compared; NaN if it is not known.
-        probability: Of beating it, NaN where it was not asked for, shape (n,).
-        low: Whether the metric is for stopping, shape (n,).
-        kept: Why a run goes on without being asked about, by its position.
-    """
-
-    running: Curves
-    t: FloatArray
-    incumbent: float
-    horizon: float
-    probability: FloatArray
-    low: BoolArray
-    kept: dict[int, str]
-
-
 def _numbered(rows: npt.NDArray[np.int64], back: int) -> npt.NDArray[np.object_]:
     ids = np.empty(len(rows), dtype=object)
     ids[:] = [(int(row), back) for row in rows]
     return ids
-
-
-def _support(curves: Curves, most: int | None) -> Curves:
-    """Finished runs to adapt to, at most so many, in their order among the curves."""
-    finished = np.flatnonzero(curves.status != "running")
-    if most is None or len(finished) <= most:
-        return curves.take(finished)
-    best_first = finished[np.argsort(-curves.metric.sign * curves.final[finished], kind="stable")]
-    completed = curves.status[best_first] == "completed"
-    chosen = _spread(best_first[completed], most)
-    others = _spread(best_first[~completed], most - len(chosen))
-    return curves.take(np.sort(np.concatenate([chosen, others])))
-
-
-def _spread(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
-    """At most so many of `rows`, evenly, the first among them."""
-    return rows if len(rows) <= most else rows[np.arange(most) * len(rows) // max(most, 1)]
-
-
-def fingerprint(curves: Curves) -> str:
-    """Tells sets of finished runs apart."""
-    digest = hashlib.sha256(repr([*map(str, curves.ids), *curves.status]).encode())
-    for array in (curves.offsets, curves.t, curves.y):
-        digest.update(array.tobytes())
-    return digest.hexdigest()

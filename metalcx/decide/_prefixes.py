@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import Curves, PaddedCurves
-from metalcx.decide._policy import prob_better
+from metalcx.decide._chance import prob_better
 from metalcx.errors import DataError
 from metalcx.protocol import FloatArray, Forecast, Forecaster
 
@@ -147,7 +147,7 @@ class PrefixForecasts:
         Args:
             support: Runs that the model is adapted to, in the order of finishing.
             incumbent: What is to be beaten.
-            width: Factor on the spread of forecasts; see `metalcx.decide._policy.prob_better`.
+            width: Factor on the spread of forecasts; see `metalcx.decide._chance.prob_better`.
 
         Returns:
             Shape (n, m, patience); NaN where nothing is asked: the run is over or at the horizon.

@@ -3,62 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from metalcx.decide._advice import Advice, Progress, StopRule
 from metalcx.decide._decision import plain
 from metalcx.decide._outcome import Outcome, outcome
-from metalcx.decide._prefixes import BoolArray, IntArray, Recording
+from metalcx.decide._prefixes import IntArray, Recording
 from metalcx.errors import DataError
-from metalcx.protocol import FloatArray
 
 #: Later than any point.
 NEVER = np.iinfo(np.int64).max // 2
-
-
-@dataclass(frozen=True)
-class Advice:
-    """What a rule says of every run after every point that it is asked about, as long as nothing else happens.
-
-    Attributes:
-        low: Whether the run is to be stopped there, shape (n, m).
-        score: Who is stopped first where not all may be: the lowest; NaN where nothing was asked; shape (n, m).
-        incumbent: The oriented value that a run has to beat; NaN if there is none.
-    """
-
-    low: BoolArray
-    score: FloatArray
-    incumbent: float = float("nan")
-
-
-@dataclass
-class Progress:
-    """What has happened so far.
-
-    Attributes:
-        finished: Runs that came to their end, in that order.
-        stopped: Runs that were stopped.
-        points: After how many points each of those was.
-    """
-
-    finished: list[int] = field(default_factory=list)
-    stopped: list[int] = field(default_factory=list)
-    points: list[int] = field(default_factory=list)
-
-
-class StopRule(Protocol):
-    """Decides which runs are stopped when; knows of the recording what has happened so far."""
-
-    @property
-    def most_stopped(self) -> float:
-        """The largest share of the runs started that may be stopped."""
-        ...
-
-    def advise(self, progress: Progress) -> Advice | None:
-        """What holds until another run ends; None to stop nobody."""
-        ...
 
 
 @dataclass(frozen=True)

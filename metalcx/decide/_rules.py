@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import Curves
+from metalcx.decide._advice import Advice, Progress
 from metalcx.decide._outcome import orders_of
 from metalcx.decide._policy import StopPolicy
 from metalcx.decide._prefixes import PrefixForecasts, Recording
-from metalcx.decide._replay import Advice, Progress, Replay, simulate
+from metalcx.decide._replay import Replay, simulate
 from metalcx.protocol import FloatArray
 
 #: Support beyond which forecasts gain little and cost much: the time that they take grows with its square.

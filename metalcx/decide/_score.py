@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from metalcx.curves import Curves
-from metalcx.decide._policy import fingerprint
 from metalcx.decide._rank import DRAWS, rank
+from metalcx.decide._support import fingerprint
 from metalcx.decide._trials import oriented_last
 from metalcx.protocol import FloatArray, Forecaster
 

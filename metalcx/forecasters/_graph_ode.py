@@ -20,8 +20,9 @@ from metalcx.forecasters._few_shot import MIN_SUPPORT, InnerLoop, Lesson, adapte
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
 from metalcx.forecasters._gate_items import SUPPORT_CUTS, cut_times, left_out, spread
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig
+from metalcx.forecasters._ode_config import OdeConfig
 from metalcx.forecasters._ode_inputs import RunInputs, TimeInputs, left_out_inputs, ode_inputs
-from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, Reached
+from metalcx.forecasters._ode_network import OdeNetwork, Reached
 from metalcx.forecasters._ode_tensors import Runs, Times, as_runs, as_times
 from metalcx.forecasters._reader import TraitsReader, changed, check_width, encoder_of, loaded, tensors_of
 from metalcx.forecasters._residual import ResidualGP, explained, packed, unpacked

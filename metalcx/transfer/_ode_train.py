@@ -18,7 +18,8 @@ from metalcx._parallel import crew
 from metalcx.errors import DataError
 from metalcx.forecasters._gate_network import gate_loss
 from metalcx.forecasters._graph_ode import LatentGraphODE
-from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, divergence
+from metalcx.forecasters._ode_config import OdeConfig
+from metalcx.forecasters._ode_network import OdeNetwork, divergence
 from metalcx.forecasters._traits import Architectures
 from metalcx.transfer._ode_pool import OdePool, build_ode_pool
 from metalcx.transfer._pieces import Progress, drawn_once

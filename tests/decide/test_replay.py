@@ -10,8 +10,9 @@ from strategies import ACCURACY, LOSS, SCORE, make
 
 from metalcx.curves import Curves, Metric
 from metalcx.decide import Replay, StopPolicy, outcome, replay, simulate, summary
+from metalcx.decide._advice import Advice, Progress
 from metalcx.decide._prefixes import PrefixForecasts, Recording, asked_points
-from metalcx.decide._replay import NEVER, Advice, Progress
+from metalcx.decide._replay import NEVER
 from metalcx.decide._rules import NoStopping, PolicyRule, doublings
 from metalcx.errors import DataError
 from metalcx.forecasters import Baseline

@@ -18,8 +18,9 @@ from metalcx.forecasters import ExpertGate, LatentGraphODE
 from metalcx.forecasters._base import Support
 from metalcx.forecasters._few_shot import InnerLoop, trajectory
 from metalcx.forecasters._gate_network import GateConfig
+from metalcx.forecasters._ode_config import OdeConfig
 from metalcx.forecasters._ode_inputs import left_out_inputs, ode_inputs
-from metalcx.forecasters._ode_network import OdeConfig, OdeNetwork, divergence
+from metalcx.forecasters._ode_network import OdeNetwork, divergence
 from metalcx.forecasters._ode_tensors import as_runs, as_times
 from metalcx.testing import check_forecaster, synthetic_curves
 

@@ -13,7 +13,7 @@ from made_up import task, tasks
 from metalcx.encoders import EncoderConfig, new_encoder
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._gate_network import GateConfig
-from metalcx.forecasters._ode_network import OdeConfig
+from metalcx.forecasters._ode_config import OdeConfig
 from metalcx.forecasters._traits import Architectures
 from metalcx.graphs import all_nasbench201
 from metalcx.transfer import PoolConfig, TrainConfig

@@ -83,7 +83,7 @@ def _encoder(fresh: bool) -> GraphEncoder:
 
 def train_ode(unit: Unit, pools: OdePools, usable: npt.NDArray[np.bool_], study: Study) -> Forecaster:
     """Train a latent graph ODE without the families of its unit."""
-    from metalcx.forecasters._ode_network import OdeConfig
+    from metalcx.forecasters._ode_config import OdeConfig
     from metalcx.transfer import TrainConfig
     from metalcx.transfer._ode_train import OdeMetaConfig, train_ode_on
 
