@@ -1,7 +1,7 @@
 """Pages of the documentation that are written from the code and from what stands elsewhere in the repository.
 
-MkDocs calls `on_files` (see mkdocs.yml). Commands come from the Typer app, names from each module's `__all__`, cards and
-tables from where they are kept: none of them can drift from what it describes.
+MkDocs calls what begins with `on_` (see mkdocs.yml). Commands come from the Typer app, names from each module's
+`__all__`, cards and tables from where they are kept: none of them can drift from what it describes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,15 @@ NO_REFERENCE = {"metalcx.cli"}
 
 #: Types that stand for others; they and constants have no docstring, and are shown by what they are.
 ALIASES = {"At"}
+ABOUT_ALONE = ["    options:", "      members: false", "      show_root_heading: false"]
 CONSTANT = ["    options:", "      show_if_no_docstring: true"]
 
 #: What a browser would fetch by itself.
-FOREIGN = re.compile(r"""(?:<script[^>]*src|<img[^>]*src|<link[^>]*rel="?stylesheet[^>]*href|url\()\s*=?\s*["']?(?:https?:)?//[^"'>]+""")
+FOREIGN = re.compile(
+    r"""(?:<(?:script|img|iframe)[^>]*\ssrc=|<link[^>]*rel="?stylesheet[^>]*\shref=|url\()["']?(?:https?:)?//[^"'> ]+"""
+)
+    r"""(?:<script[^>]*src|<img[^>]*src|<link[^>]*rel="?stylesheet[^>]*href|url\()\s*=?\s*["']?(?:https?:)?//[^"'>]+"""
+)
 
 #: Page -> the file of the repository that it shows.
 COPIES = {
@@ -104,7 +109,15 @@ def references() -> dict[str, str]:
 def _reference(room: str, homes: dict[str, str], known: set[str]) -> str:
     inner = [name for name in homes if f"{room}.{name}" in known]
     lent = [name for name, home in homes.items() if home not in (room, "metalcx") and name not in inner]
-    lines = [f"# {room}", "", f"::: {room}", "    options:", "      members: false", "      show_root_heading: false", ""]
+    lines = [
+        f"# {room}",
+        "",
+        f"::: {room}",
+        "    options:",
+        "      members: false",
+        "      show_root_heading: false",
+        "",
+    ]
     if inner:
         lines += ["Modules: " + ", ".join(f"[`{n}`]({room}.{n}.md)" for n in inner) + ".", ""]
     if lent:
