@@ -28,8 +28,6 @@ CONSTANT = ["    options:", "      show_if_no_docstring: true"]
 FOREIGN = re.compile(
     r"""(?:<(?:script|img|iframe)[^>]*\ssrc=|<link[^>]*rel="?stylesheet[^>]*\shref=|url\()["']?(?:https?:)?//[^"'> ]+"""
 )
-    r"""(?:<script[^>]*src|<img[^>]*src|<link[^>]*rel="?stylesheet[^>]*href|url\()\s*=?\s*["']?(?:https?:)?//[^"'>]+"""
-)
 
 #: Page -> the file of the repository that it shows.
 COPIES = {
