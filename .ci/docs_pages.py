@@ -26,7 +26,7 @@ CONSTANT = ["    options:", "      show_if_no_docstring: true"]
 
 #: What a browser would fetch by itself.
 FOREIGN = re.compile(
-    r"""(?:<(?:script|img|iframe)[^>]*\ssrc=|<link[^>]*rel="?stylesheet[^>]*\shref=|url\()["']?(?:https?:)?//[^"'> ]+"""
+    r"""(?:<(?:script|img|iframe)[^>]*\ssrc=|<link(?=[^>]*stylesheet)[^>]*\shref=|url\()["']?(?:https?:)?//[^"'> ]+"""
 )
 
 #: Page -> the file of the repository that it shows.
