@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ CONSTANT = ["    options:", "      show_if_no_docstring: true"]
 FOREIGN = re.compile(
     r"""(?:<(?:script|img|iframe)[^>]*\ssrc=|<link(?=[^>]*stylesheet)[^>]*\shref=|url\()["']?(?:https?:)?//[^"'> ]+"""
 )
+
+#: Comments in pages: an example of a module, and a part of a file.
+EXAMPLE = re.compile(r"<!-- example: (\S+) -->")
+PART = re.compile(r"<!-- part: (\S+) (.+?) -->")
 
 #: Page -> the file of the repository that it shows.
 COPIES = {
@@ -56,6 +61,25 @@ def on_files(files: Any, config: Any) -> Any:
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put what stands elsewhere in the place of the comments that name it."""
+    return PART.sub(lambda m: _part(m[1], m[2]), EXAMPLE.sub(lambda m: _example(m[1]), markdown))
+
+
+def _example(module: str) -> str:
+    """The example in a module's docstring, which the tests run."""
+    source = (ROOT / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+    _, _, text = (ast.get_docstring(ast.parse(source)) or "").partition("Example:\n")
+    about, _, code = text.partition("::\n")
+    return f"{about.strip()}:\n\n```py\n{textwrap.dedent(code).strip()}\n```"
+
+
+def _part(path: str, name: str) -> str:
+    """What stands between two comments of a file, of which the first begins with `name` and the other says "end"."""
+    _, _, rest = (ROOT / path).read_text(encoding="utf-8").partition(f"<!-- {name}")
+    return rest.partition("-->")[2].partition("<!-- end")[0].strip()
 
 
 def on_page_content(html: str, **_: Any) -> str:
