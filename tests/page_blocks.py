@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from typer.testing import CliRunner
+
+from metalcx.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -44,14 +45,11 @@ class Block:
             return
         if self.language == "python":
             # Blank lines ahead make the line numbers of a traceback those of the page.
-            exec(compile("\n" * (self.line - 1) + self.text, ROOT / self.page, "exec"), names)
+            exec(compile("\n" * (self.line - 1) + self.text, ROOT / self.page, "exec", dont_inherit=True), names)
             return
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        for number, command in enumerate(self.text.splitlines(), self.line):
-            done = subprocess.run(
-                command, shell=True, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, f"{self.page}:{number}: {command}\n{done.stdout}{done.stderr}"
+        for number, words in enumerate(self.commands, self.line):
+            done = CliRunner().invoke(app, words[1:], prog_name="metalcx")
+            assert done.exit_code == 0, f"{self.page}:{number}: {' '.join(words)}\n{done.output}"
 
 
 def blocks(text: str, page: str = "README.md") -> list[Block]:

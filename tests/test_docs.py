@@ -60,7 +60,9 @@ def test_every_page_is_in_the_navigation_and_there(written: ModuleType) -> None:
 
 def test_every_public_name_is_in_the_reference(written: ModuleType) -> None:
     pages, rooms = written.references(), written.rooms()
-    public = {m.replace("/", ".") for m in ("metalcx", "metalcx/curves", "metalcx/integrations/optuna", "metalcx/reports")}
+    public = {
+        m.replace("/", ".") for m in ("metalcx", "metalcx/curves", "metalcx/integrations/optuna", "metalcx/reports")
+    }
     assert public <= rooms.keys()
     for room, homes in rooms.items():
         text = pages[f"reference/{room}.md"]
@@ -96,7 +98,9 @@ def test_every_command_and_option_is_in_the_reference(written: ModuleType) -> No
         assert f"## metalcx {' '.join(words)}\n" in text
         section = text.partition(f"## metalcx {' '.join(words)}\n")[2].partition("\n## ")[0]
         for param in command.params:
-            assert all(f"`{option}" in section or f" {option} " in section for option in param.opts[:1] if option[0] == "-")
+            assert all(
+                f"`{option}" in section or f" {option} " in section for option in param.opts[:1] if option[0] == "-"
+            )
         assert "```sh\nmetalcx " in section or "METALCX_DATA" in section
 
 
@@ -131,7 +135,7 @@ def test_commands_in_pages_are_called_as_they_are() -> None:
 
 def test_python_in_pages_parses_and_the_languages_are_known() -> None:
     for block in all_blocks():
-        assert block.language in {"python", "py", "sh", "bash", "toml"}, f"{block.page}:{block.line}"
+        assert block.language in {"python", "py", "sh", "bash", "toml", "text"}, f"{block.page}:{block.line}"
         if block.language in {"python", "py"}:
             ast.parse(block.text, f"{block.page}:{block.line}")
         assert block.language != "sh" or block.runs, f"{block.page}:{block.line}: mark it bash"

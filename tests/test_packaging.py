@@ -103,7 +103,9 @@ def pins() -> dict[str, str]:
 
 def declared() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"]
-    return [Requirement(li) for li in [*PROJECT["dependencies"], *(li for e in ("test", "dev", "docs") for li in extras[e])]]
+    return [
+        Requirement(li) for li in [*PROJECT["dependencies"], *(li for e in ("test", "dev", "docs") for li in extras[e])]
+    ]
 
 
 @pytest.mark.parametrize("requirement", [r for r in declared() if r.name != "metalcx"], ids=str)

@@ -11,11 +11,19 @@ from page_blocks import ROOT, Block, blocks, links
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_code_runs_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_runs_as_written_and_prints_the_decisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "readme"}
     for block in blocks(TEXT):
         block.run(names)
+    (said,) = (block.text for block in blocks(TEXT) if block.language == "text")
+    # Probabilities may differ in the last digits from one torch to another.
+    printed = capsys.readouterr().out
+    assert [line.partition(" = ")[0] for line in said.splitlines()] == [
+        line.partition(" = ")[0] for line in printed.splitlines() if re.match(r"run-\d (True|False) ", line)
+    ]
 
 
 def test_there_is_python_and_shell_to_run() -> None:
