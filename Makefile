@@ -50,7 +50,7 @@ wheel: setup ## build the wheel and load its checkpoint in a clean environment
 
 docs: setup ## build the documentation into site/, strictly
 	@test $(DOCS) -nt requirements/docs.txt || { \
-	    $(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	    $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-warn-conflicts \
 	        -c requirements/lock.txt -r requirements/docs.txt && touch $(DOCS); }
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
 
