@@ -23,6 +23,9 @@ NO_REFERENCE = {"metalcx.cli"}
 #: Types that stand for others; they and constants have no docstring, and are shown by what they are.
 ALIASES = {"At"}
 ABOUT_ALONE = ["    options:", "      members: false", "      show_root_heading: false"]
+COMMANDS = """\
+Written from the commands themselves; `metalcx COMMAND --help` prints the same. What cannot be read is refused in
+one line that says the mend, with exit code 2. Results go to standard output, progress to standard error."""
 CONSTANT = ["    options:", "      show_if_no_docstring: true"]
 
 #: What a browser would fetch by itself.
@@ -70,15 +73,19 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def _example(module: str) -> str:
     """The example in a module's docstring, which the tests run."""
-    source = (ROOT / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+    source = (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
     _, _, text = (ast.get_docstring(ast.parse(source)) or "").partition("Example:\n")
-    about, _, code = text.partition("::\n")
+    about, found, code = text.partition("::\n")
+    if not found:
+        raise ValueError(f"{module}: its docstring has no example")
     return f"{about.strip()}:\n\n```py\n{textwrap.dedent(code).strip()}\n```"
 
 
 def _part(path: str, name: str) -> str:
     """What stands between two comments of a file, of which the first begins with `name` and the other says "end"."""
-    _, _, rest = (ROOT / path).read_text(encoding="utf-8").partition(f"<!-- {name}")
+    _, found, rest = (ROOT / path).read_text(encoding="utf-8").partition(f"<!-- {name}")
+    if not found:
+        raise ValueError(f"{path}: has no part {name!r}")
     return rest.partition("-->")[2].partition("<!-- end")[0].strip()
 
 
@@ -157,7 +164,7 @@ def commands() -> str:
     from metalcx.cli import app
 
     group = typer.main.get_command(app)
-    lines = ["# Commands", "", "Written from the commands themselves; `metalcx COMMAND --help` prints the same.", ""]
+    lines = ["# Commands", "", COMMANDS, ""]
     for words, command in _walk(group, ()):
         lines += _command(words, command)
     return "\n".join(lines)

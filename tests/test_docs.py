@@ -89,7 +89,9 @@ def test_parts_of_other_files_are_found(written: ModuleType) -> None:
     for page, text in PAGES.items():
         shown = written.on_page_markdown(text)
         assert "<!-- part" not in shown, page
-        assert ("<!-- part" in text) == (shown.count("| K | metalcx | over families |") == 1 and "<!-- part" in text)
+        assert shown.count("| K | metalcx | over families |") == text.count("<!-- part")
+    with pytest.raises(ValueError, match=r"README\.md: has no part 'no such table'"):
+        written.on_page_markdown("<!-- part: README.md no such table -->")
 
 
 def test_every_command_and_option_is_in_the_reference(written: ModuleType) -> None:
