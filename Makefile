@@ -6,8 +6,9 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 # Written after the hosts were installed; a newer list has them installed again.
 HOSTS := .venv/.metalcx-hosts
+DOCS := .venv/.metalcx-docs
 
-.PHONY: help setup hosts demo test test-slow soak lint format types wheel clean
+.PHONY: help setup hosts demo test test-slow soak lint format types wheel docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -47,5 +48,11 @@ types: setup ## strict mypy
 wheel: setup ## build the wheel and load its checkpoint in a clean environment
 	$(BIN)/python .ci/check_wheel.py
 
+docs: setup ## build the documentation into site/, strictly
+	@test $(DOCS) -nt requirements/docs.txt || { \
+	    $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-warn-conflicts \
+	        -c requirements/lock.txt -r requirements/docs.txt && touch $(DOCS); }
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+
 clean: ## remove what make made
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

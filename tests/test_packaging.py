@@ -61,7 +61,8 @@ def test_the_wheel_carries_package_corpora_and_checkpoints(wheel: zipfile.ZipFil
 
 def test_the_sdist_holds_what_a_checkout_needs(built: Path) -> None:
     top = built / f"metalcx-{metalcx.__version__}"
-    wanted = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "Makefile", ".ci/setup"}
+    wanted = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md"}
+    wanted |= {"Makefile", "mkdocs.yml", "docs/index.md", "docs/assets/forecast.png", ".ci/setup", ".ci/docs_pages.py"}
     wanted |= {path for folder in ("metalcx", "datasets", "pretrained", "requirements") for path in shipped(folder)}
     assert {path for path in wanted if not (top / path).is_file()} == set()
 
@@ -102,7 +103,9 @@ def pins() -> dict[str, str]:
 
 def declared() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"]
-    return [Requirement(line) for line in [*PROJECT["dependencies"], *extras["test"], *extras["dev"]]]
+    return [
+        Requirement(li) for li in [*PROJECT["dependencies"], *(li for e in ("test", "dev", "docs") for li in extras[e])]
+    ]
 
 
 @pytest.mark.parametrize("requirement", [r for r in declared() if r.name != "metalcx"], ids=str)
@@ -139,7 +142,7 @@ def test_learn2learn_is_installed_by_the_same_command_everywhere() -> None:
     words = INSTALL_COMMAND.split()
     line = [li for li in (ROOT / "requirements" / "learn2learn.txt").read_text().splitlines() if "==" in li]
     assert line == [f"{words[-1]} {words[3]}"]
-    assert INSTALL_COMMAND in (ROOT / "README.md").read_text()
+    assert INSTALL_COMMAND in (ROOT / "docs" / "install.md").read_text()
 
 
 def test_resources_of_a_checkout_and_of_an_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from metalcx.cli import (
     _bench_decide,
     _bench_networks,
     _build,
+    _cite,
     _corpus,
     _demo,
     _fetch,
@@ -159,6 +160,7 @@ _add(
 _models_room = _room("models", "The models that ship with metalcx, and those in a folder.")
 _add(_models_room, "list", _models.list_, "metalcx models list --json")
 _add(_models_room, "show", _models.show, "metalcx models show metalcx-base")
+_add(app, "cite", _cite.cite, "metalcx cite metalcx-base SRM optuna")
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ def normalised(curves: PaddedCurves) -> PaddedCurves:
 def mixed(a: PaddedCurves, b: PaddedCurves, rng: np.random.Generator) -> PaddedCurves:
     """A task between two tasks: convex mixtures of random pairs of their runs, by progress.
 
-    Learning-curve mixup after Lee et al. (2025, arXiv:2510.00492): one mixing weight a task.
+    Learning-curve mixup after Lee et al. (2025, arXiv:2510.21379): one mixing weight a task.
     """
     n, share = min(len(a), len(b), 80), rng.uniform(0.2, 0.8)
     length = int(np.exp(rng.uniform(np.log(12), np.log(120))))

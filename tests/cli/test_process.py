@@ -76,6 +76,7 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
             "replay",
             "fit-prior",
             "suggest",
+            "cite",
             "corpus list",
             "corpus show",
             "corpus fetch",
