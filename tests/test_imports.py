@@ -131,6 +131,33 @@ def test_every_import_keeps_to_its_room_and_lower_floors() -> None:
     assert complaints(PACKAGE) == []
 
 
+def rows_of(heading: str) -> list[list[str]]:
+    """Cells of the table under a heading of ARCHITECTURE.md."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_page_on_architecture_says_what_the_floors_are() -> None:
+    rows = rows_of("Rooms and floors")
+    told = {room.strip("`"): float(floor) for floor, room, _, _ in rows}
+    assert told == {room: floor for room, floor in FLOORS.items() if floor < 8}
+    ignorant = {room.strip("`"): set(others.split(", ")) for _, room, _, others in rows if others}
+    assert ignorant == FORBIDDEN
+
+
+def test_files_that_the_page_names_are_there_and_long_ones_have_a_reason() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = [name for name in re.findall(r"`([\w/]+(?:\.py|/))`", text) if "/" in name]
+    assert [name for name in named if not (PACKAGE / name).exists() and not (ROOT / name).exists()] == []
+    long = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if len(path.read_text(encoding="utf-8").splitlines()) > 250
+    }
+    assert long == {file.strip("`") for file, _ in rows_of("Long files")}
+
+
 @pytest.mark.parametrize(
     ("where", "code", "complaint"),
     [

@@ -218,16 +218,15 @@ def _tables(task: Task, family: str, curves: Curves, rows: IntArray) -> Iterator
     sign = 1.0 if task.metric.goal == "max" else -1.0
     values, run = sign * curves.values[task.metric.name], np.repeat(np.arange(len(curves)), np.diff(curves.offsets))
     budgets = np.unique(curves.t)
-    found: dict[str, IntArray]
     if len(budgets) > BUDGETS:
-        found = {task.name: curves.offsets[1:] - 1}
+        found: dict[str, IntArray] = {task.name: curves.offsets[1:] - 1}
     elif len(budgets) > 1:
         found = {f"{task.name}@{t:g}": np.flatnonzero(curves.t == t) for t in budgets}
     else:
         found = {task.name: np.arange(len(run))}
     for name, points in found.items():
-        usable = points[np.isfinite(values[points]) & (rows[run[points]] >= 0)]
-        yield Table(name, rows[run[usable]], values[usable], family)
+        own = points[np.isfinite(values[points]) & (rows[run[points]] >= 0)]
+        yield Table(name, rows[run[own]], values[own], family)
 
 
 def _together(group: IntArray, rows: IntArray, curves: Curves) -> IntArray:
