@@ -18,7 +18,8 @@ class OdeConfig:
         hidden: Units of every hidden layer.
         heads: Ways in which the support is weighed.
         arch: Width of embeddings of architectures; 0 if they are not read.
-        config: Whether configurations are read.
+        config: Whether configurations are read. On datasets of another corpus that did harm from K = 10 on: what a
+            hyperparameter does is learned there from the support alone (`ResidualGP`).
         support: Whether single support runs are read, beside what the gate's features say of all together.
         companions: Whether further metrics are read.
         experts: Whether it corrects the expert gate; else the last value.
@@ -36,7 +37,7 @@ class OdeConfig:
     hidden: int = 64
     heads: int = 4
     arch: int = 0
-    config: bool = True
+    config: bool = False
     support: bool = True
     companions: bool = True
     experts: bool = True

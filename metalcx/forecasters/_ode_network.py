@@ -103,14 +103,13 @@ class OdeNetwork(nn.Module):
                 layer.weight.zero_()
             self.out.bias.zero_()
 
-    def forward(self, runs: Runs, times: Times, noise: Tensor, trust: float = 1.0) -> tuple[Tensor, Law, Tensor]:
+    def forward(self, runs: Runs, times: Times, noise: Tensor) -> tuple[Tensor, Law, Tensor]:
         """Quantiles of each request, how each run goes on, and which runs were lost.
 
         Args:
             runs: n runs.
             times: b requests.
             noise: Standard normal draws for the states at the cuts, shape (draws, n or 1, latent).
-            trust: Factor on the correction; at 0 the expert gate is left.
 
         Returns:
             Quantiles in anchors around the centre, means over draws, shape (members, b, levels); the law; runs whose
@@ -119,7 +118,7 @@ class OdeNetwork(nn.Module):
         law = self.laws(runs)
         paths = self.paths(law, times, noise)
         seen = [self.reach(law, path, times, runs) for path in paths]
-        quantiles = torch.stack([self.decode(one, times, trust) for one in seen]).mean(0)
+        quantiles = torch.stack([self.decode(one, times) for one in seen]).mean(0)
         return quantiles, law, torch.stack([path.lost for path in paths]).any(0)
 
     def laws(self, runs: Runs) -> Law:
@@ -184,9 +183,9 @@ class OdeNetwork(nn.Module):
         state = path.at(run, times.s) if self.config.dynamics == "ode" else self._direct(path.z[0, run], own, times.s)
         return Reached(torch.cat([state, own.push, told], 1), path.lost[run, None])
 
-    def decode(self, reached: Reached, times: Times, trust: float = 1.0) -> Tensor:
-        """Quantiles of each request, the correction times `trust`; shape (members, b, levels)."""
-        correction = trust * self.out(self.drop(silu(self.read(reached.state))))
+    def decode(self, reached: Reached, times: Times) -> Tensor:
+        """Quantiles of each request; shape (members, b, levels)."""
+        correction = self.out(self.drop(silu(self.read(reached.state))))
         if not self.config.experts:
             alone = torch.where(reached.lost, 0.0, correction) + LAST_ALONE.to(correction)
             return self.gate.decode(alone.expand(self.config.gate.members, -1, -1), times.offsets)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from metalcx._parallel import crew
 from metalcx.errors import DataError
-from metalcx.forecasters._gate_network import GateNetwork, gate_loss
+from metalcx.forecasters._gate_network import gate_loss
 from metalcx.forecasters._graph_ode import LatentGraphODE
 from metalcx.forecasters._ode_config import OdeConfig
 from metalcx.forecasters._ode_network import OdeNetwork, divergence
@@ -101,7 +101,6 @@ def train_ode_on(
     checkpoint: Path | None = None,
     usable: npt.NDArray[np.bool_] | None = None,
     progress: Progress | None = None,
-    gate: GateNetwork | None = None,
 ) -> LatentGraphODE:
     """Meta-train on a pool that is there already; see `meta_train_ode`.
 
@@ -113,7 +112,6 @@ def train_ode_on(
         checkpoint: File to go on from and to write to.
         usable: Tasks that may be learned from, shape (tasks,); all by default.
         progress: Called with (done, total, what).
-        gate: A trained expert gate to correct, which stays as it is; by default one that learns with the rest.
 
     Raises:
         DataError: If there is nothing to learn from.
@@ -122,14 +120,10 @@ def train_ode_on(
     size = replace(config.network, arch=0 if encoder is None else encoder.width)
     odds = episode_odds(pool, list(tasks), config.train, config.pool, usable)
     network = _network(size, pool, odds, config.train.seed)
-    if gate is not None:
-        network.gate.load_state_dict(gate.state_dict())
-        network.gate.requires_grad_(False)
     loss = _loss(network, pool, odds, config)
     about = about_training(pool, odds, [asdict(size), config.divergence, config.warm_up])
     run_outer_loop(network, loss, config.train, size.gate.members, checkpoint, progress, about)
     network.part = None
-    network.requires_grad_(True)
     return LatentGraphODE(size, network, encoder)
 
 
@@ -173,13 +167,11 @@ def standardise(
 def _loss(network: OdeNetwork, pool: OdePool, odds: npt.NDArray[np.float64], config: OdeMetaConfig) -> StepLoss:
     """Loss of the forecast, in place of the negative log likelihood of an ELBO, and the annealed divergence."""
     cumulative = cumulative_odds(pool.episode, odds)
-    read, learns = network.config.arch, network.gate.head.weight.requires_grad
+    read = network.config.arch
 
     def loss(step: int) -> Tensor:
         rows, share = crew().part(drawn_rows(cumulative, config.train, step))
         own, _ = crew().part(np.arange(config.train.batch))
-        if not learns:
-            network.gate.eval()
         network.part = torch.from_numpy(own).to(crew().device), config.train.batch
         noise, _ = crew().part(torch.randn(config.train.batch, network.config.latent).numpy())
         runs, times, y, weight = pool.batch(rows, crew().device)

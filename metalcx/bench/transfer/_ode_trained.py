@@ -28,7 +28,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "graph-ode-without-process": {},
     "graph-ode-without-graph": {},
     "graph-ode-untrained-encoder": {},
-    "graph-ode-without-config": {"config": False},
+    "graph-ode-with-config": {"config": True},
     "graph-ode-without-support": {"support": False},
     "graph-ode-without-ode": {"dynamics": "direct"},
     "graph-ode-without-further-metrics": {"companions": False},
