@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,40 +10,15 @@ import typer
 
 from metalcx.cli._options import DeviceOption, JsonOption, SeedOption
 from metalcx.cli._output import Progress, print_json
+from metalcx.cli._train_models import Algorithm, Model, Size, Wanted
 from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
     from metalcx.corpora import Corpus, FamilySplit
-    from metalcx.forecasters._ode_config import OdeConfig
-    from metalcx.hub._registry import Savable
-    from metalcx.transfer import MetaConfig, PreparedTask
+    from metalcx.transfer import PreparedTask
 
 #: Runs that a task needs before it teaches anything; as in the benchmark.
 MIN_RUNS = 8
-
-
-class Model(StrEnum):
-    """What is meta-trained."""
-
-    EXPERT_GATE = "expert-gate"
-    GRAPH_ODE = "graph-ode"
-    RANK_NET = "rank-net"
-
-
-class Size(StrEnum):
-    """How large a graph-ode is."""
-
-    FULL = "full"
-    MINI = "mini"
-
-
-class Algorithm(StrEnum):
-    """How a forecaster is meta-trained."""
-
-    EPISODIC = "episodic"
-    MAML = "maml"
-    METASGD = "metasgd"
-    ANIL = "anil"
 
 
 def meta_train(
@@ -60,7 +34,9 @@ def meta_train(
     encoder: Annotated[
         str | None,
         typer.Option(
-            "--encoder", metavar="NAME", help="What reads architectures for graph-ode or rank-net, by name or folder."
+            "--encoder",
+            metavar="NAME",
+            help="What reads architectures for graph-ode, ensemble or rank-net, by name or folder.",
         ),
     ] = None,
     size: Annotated[
@@ -91,11 +67,11 @@ def meta_train(
     from metalcx.transfer import prepared
 
     hub.check_target(out)
-    _check(model, encoder, size, algorithm)
+    wanted = Wanted(model, encoder, size, algorithm, steps, episodes, seed)
+    wanted.check()
     check_device(device)
     sources = open_sources(corpus)
     split = split_by_family(sources, holdout or ())
-    config = _config(model, algorithm, steps, episodes, seed)
     with joined(device) as crew:
         # Those beside the first find a folder that it has just made.
         work = work_folder(out, resume or not crew.first)
@@ -103,7 +79,7 @@ def meta_train(
             tasks = prepared(split.sources, MIN_RUNS)
             if not tasks:
                 raise DataError(f"no source task has {MIN_RUNS} runs or more; give another --corpus, or hold out less")
-            trained = _trained(model, encoder, size, tasks, work, config, workers, progress)
+            trained = wanted.train(tasks, work, workers, progress)
         # Nobody reads the work folder any more.
         crew.wait()
         if crew.first:
@@ -114,7 +90,7 @@ def meta_train(
                 "algorithm": algorithm.value,
                 "seed": seed,
             }
-            about |= {"steps": config.train.steps, **_sources(tasks), "held_out_families": list(split.families)}
+            about |= {"steps": wanted.outer().steps, **_sources(tasks), "held_out_families": list(split.families)}
             card = _card(model_name(out), sources, split, about)
             hub.save(trained, out, name=model_name(out), card=card, metrics=about)
             shutil.rmtree(work, ignore_errors=True)
@@ -137,54 +113,6 @@ def _say(out: Path, about: dict[str, Any], as_json: bool) -> None:
         typer.echo(f"{out}: meta-trained on {n} tasks of {families} families")
 
 
-def _check(model: Model, encoder: str | None, size: Size, algorithm: Algorithm) -> None:
-    """Refuse what does not go together."""
-    if model is Model.EXPERT_GATE and encoder is not None:
-        raise DataError(
-            "--encoder: an expert-gate reads no architectures; choose --model graph-ode or rank-net, or leave it out"
-        )
-    if model is not Model.GRAPH_ODE and size is not Size.FULL:
-        raise DataError(f"--size {size.value}: only a graph-ode has sizes; choose --model graph-ode, or leave it out")
-    if model is not Model.EXPERT_GATE and algorithm is not Algorithm.EPISODIC:
-        raise DataError(f"--algorithm {algorithm.value}: a {model.value} is trained by plain episodes; leave it out")
-
-
-def _trained(
-    model: Model,
-    encoder: str | None,
-    size: Size,
-    tasks: list[PreparedTask],
-    work: Path,
-    config: MetaConfig,
-    workers: int,
-    progress: Progress,
-) -> Savable:
-    from metalcx import hub
-
-    if model is Model.EXPERT_GATE:
-        from metalcx.transfer import meta_train as train
-
-        return train(tasks, work, config, workers, progress)
-    from metalcx.forecasters._ode_config import OdeConfig
-    from metalcx.transfer import OdeMetaConfig, RankMetaConfig, meta_train_ode, meta_train_rank_net
-
-    reads = None if encoder is None else hub.load_encoder(encoder)
-    if model is Model.RANK_NET:
-        own = RankMetaConfig(pool=config.pool, train=config.train)
-        return meta_train_rank_net(tasks, work, own, reads, workers, progress)
-    network = _mini() if size is Size.MINI else OdeConfig()
-    sized = OdeMetaConfig(network, pool=config.pool, train=config.train)
-    return meta_train_ode(tasks, work, sized, reads, workers, progress)
-
-
-def _mini() -> OdeConfig:
-    """What loads and adapts in no time, for tests and notebooks."""
-    from metalcx.forecasters._gate_network import GateConfig
-    from metalcx.forecasters._ode_config import OdeConfig
-
-    return OdeConfig(GateConfig(members=1, width=48), latent=8, hidden=32, heads=2)
-
-
 def open_sources(names: list[str]) -> list[Corpus]:
     """The corpora, none of them twice: its tasks would count double, under one name."""
     from metalcx.corpora import open_corpus
@@ -203,20 +131,6 @@ def work_folder(out: Path, resume: bool) -> Path:
     if work.exists() and not resume:
         raise DataError(f"{work}: holds a training that is not finished; go on with --resume, or delete that folder")
     return work
-
-
-def _config(model: Model, algorithm: Algorithm, steps: int | None, episodes: int | None, seed: int) -> MetaConfig:
-    """The library's settings, episodes of mixtures and made-up tasks in proportion to those of measured ones."""
-    from metalcx.transfer import MetaConfig, PoolConfig, TrainConfig
-
-    # An inner loop sees whole episodes, a few a step, so that fewer of them go as far; those of a graph-ode, which a
-    # rank-net learns from too, hold more.
-    inner, small = algorithm is not Algorithm.EPISODIC, model is not Model.EXPERT_GATE
-    n = episodes or (80 if inner or small else 160)
-    mixed = n * (25 if inner else 50)
-    pool = PoolConfig(n, max(1, n // 8 if inner else n * 3 // 16), mixed=mixed, synthetic=mixed // 2, seed=seed)
-    train = TrainConfig(seed=seed) if steps is None else TrainConfig(steps=steps, seed=seed)
-    return MetaConfig(algorithm.value, pool=pool, train=train)
 
 
 def model_name(out: Path) -> str:

@@ -12,6 +12,7 @@ from metalcx.forecasters._srm import SRM as SRM
 from metalcx.forecasters._trees import BoostedTrees as BoostedTrees
 
 if TYPE_CHECKING:
+    from metalcx.forecasters._ensemble import Ensemble as Ensemble
     from metalcx.forecasters._expert_gate import ExpertGate as ExpertGate
     from metalcx.forecasters._graph_ode import LatentGraphODE as LatentGraphODE
     from metalcx.forecasters._lstm import LSTM as LSTM
@@ -23,6 +24,7 @@ __all__ = [
     "BaseForecaster",
     "Baseline",
     "BoostedTrees",
+    "Ensemble",
     "ExpertGate",
     "LatentGraphODE",
     "LatentKroneckerGP",
@@ -34,6 +36,7 @@ __all__ = [
 
 #: What stands on torch, by name, and where it is.
 _ON_TORCH = {
+    "Ensemble": "_ensemble",
     "ExpertGate": "_expert_gate",
     "LatentGraphODE": "_graph_ode",
     "LSTM": "_lstm",

@@ -19,6 +19,7 @@ Tensors = Mapping[str, npt.NDArray[Any]]
 #: Class name in `config.json` -> where it lives. A folder can name nothing else: an import path that
 #: came out of a file would let the file choose what code runs.
 CLASSES: dict[str, str] = {
+    "Ensemble": "metalcx.forecasters._ensemble:Ensemble",
     "ExpertGate": "metalcx.forecasters._expert_gate:ExpertGate",
     "LatentGraphODE": "metalcx.forecasters._graph_ode:LatentGraphODE",
     "RankNet": "metalcx.forecasters._rank_net:RankNet",

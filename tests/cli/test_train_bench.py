@@ -84,7 +84,7 @@ def test_a_latent_graph_ode_is_really_trained_and_forecasts(mini, good, bad):
     line = bad("meta-train", "--corpus", "mini", "--out", "x", "--model", "graph-ode", "--algorithm", "maml")
     assert "--algorithm maml: a graph-ode is trained by plain episodes" in line
     line = bad("meta-train", "--corpus", "mini", "--out", "x", "--size", "mini")
-    assert "--size mini: only a graph-ode has sizes" in line
+    assert "--size mini: only a graph-ode has it" in line
     assert "--encoder: an expert-gate reads no architectures" in bad(
         "meta-train", *options[:4], "--encoder", "e", "--out", "x"
     )

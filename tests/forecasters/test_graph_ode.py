@@ -26,7 +26,7 @@ from metalcx.testing import check_forecaster, synthetic_curves
 
 from .test_traits import CELL, OTHER
 
-SMALL = OdeConfig(config=True, GateConfig(members=2, width=8, depth=1), latent=4, hidden=8, heads=2)
+SMALL = OdeConfig(GateConfig(members=2, width=8, depth=1), latent=4, hidden=8, heads=2, config=True)
 ENCODER = new_encoder(EncoderConfig("gin", hidden=4, layers=2))
 SUPPORT = synthetic_curves(20, 12, seed=1)
 QUERIES = synthetic_curves(5, 12, seed=2).truncate(np.array([2.0, 3, 5, 7, 9]))

@@ -37,8 +37,11 @@ LESS = {
     )
 }
 
+#: The expert gate and the latent graph ODE together, and what each of them is there.
+ENSEMBLE, PARTS = "metalcx-ensemble", ("metalcx", "graph-ode")
+
 #: What is trained once a held-out family and seed.
-TRAINED = ("trees", "metalcx", *ADAPTED, *ODES, *RANKERS, WITHOUT_EXTRA, *LESS, *GRADIENT)
+TRAINED = ("trees", "metalcx", ENSEMBLE, *ADAPTED, *ODES, *RANKERS, WITHOUT_EXTRA, *LESS, *GRADIENT)
 
 
 class Pools:
@@ -52,7 +55,10 @@ class Pools:
 
     def draw(self, forecaster: str, workers: int = 1, progress: Progress | None = None) -> None:
         """Draw the pool of a forecaster if it is missing."""
-        if forecaster in (*ODES, *RANKERS):
+        if forecaster == ENSEMBLE:
+            for part in PARTS:
+                self.draw(part, workers, progress)
+        elif forecaster in (*ODES, *RANKERS):
             self.ode.of(forecaster, workers, progress)
         else:
             self.of(forecaster, workers, progress)
@@ -81,6 +87,11 @@ def train(unit: Unit, pools: Pools) -> Forecaster:
     """Train a forecaster of `TRAINED` without the families of its unit."""
     from metalcx.transfer import MetaConfig, TrainConfig, train_on
 
+    if unit.forecaster == ENSEMBLE:
+        from metalcx.forecasters import Ensemble
+
+        gate, ode = (train(replace(unit, forecaster=part), pools) for part in PARTS)
+        return Ensemble(gate, ode)  # type: ignore[arg-type]
     if unit.forecaster in (*ODES, *RANKERS):
         allowed = np.array([task.family not in unit.families for task in pools.tasks])
         own = train_ode if unit.forecaster in ODES else train_rank_net
