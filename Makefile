@@ -6,8 +6,9 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 # Written after the hosts were installed; a newer list has them installed again.
 HOSTS := .venv/.metalcx-hosts
+NOTEBOOKS := .venv/.metalcx-notebooks
 
-.PHONY: help setup hosts demo test test-slow soak lint format types wheel clean
+.PHONY: help setup hosts demo test test-slow soak notebooks lint format types wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +34,12 @@ test-slow: hosts ## real hosts, engines, long fits
 soak: setup ## long faults and load, run by hand
 	$(PYTEST) -m soak
 
+notebooks: setup ## execute all notebooks from top to bottom
+	@test $(NOTEBOOKS) -nt requirements/notebooks.txt || { \
+	    $(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements/lock.txt \
+	        -c requirements/torch.txt -c requirements/hosts.txt -r requirements/notebooks.txt && touch $(NOTEBOOKS); }
+	$(BIN)/python .ci/notebooks.py run
+
 lint: setup ## ruff
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -40,6 +47,7 @@ lint: setup ## ruff
 format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/python .ci/notebooks.py strip
 
 types: setup ## strict mypy
 	$(BIN)/mypy
