@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -62,7 +63,7 @@ def run(path: Path, out: Path | None) -> str | None:
         try:
             client.execute()
         except (CellExecutionError, CellTimeoutError) as error:
-            trouble = str(error)
+            trouble = re.sub("\x1b\\[[0-9;]*m", "", str(error))  # colours
         left = sorted(str(file.relative_to(folder)) for file in Path(folder).rglob("*"))
     seconds = time.perf_counter() - started
     if trouble is None and left:
