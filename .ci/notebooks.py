@@ -3,7 +3,7 @@
     python .ci/notebooks.py run [--out DIR] [NAME ...]    executed copies go to DIR, if it is given
     python .ci/notebooks.py strip [NAME ...]              before a commit
 
-A notebook fails if a cell raises, if it takes longer than `LIMIT` seconds, or if it leaves a file behind.
+A notebook fails if a cell raises or takes longer than `LIMIT` seconds, or if it leaves a file behind.
 """
 
 from __future__ import annotations
