@@ -7,8 +7,9 @@ PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 # Written after the hosts were installed; a newer list has them installed again.
 HOSTS := .venv/.metalcx-hosts
 DOCS := .venv/.metalcx-docs
+NOTEBOOKS := .venv/.metalcx-notebooks
 
-.PHONY: help setup hosts demo test test-slow soak lint format types wheel docs clean
+.PHONY: help setup hosts demo test test-slow soak notebooks lint format types wheel docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +35,12 @@ test-slow: hosts ## real hosts, engines, long fits
 soak: setup ## long faults and load, run by hand
 	$(PYTEST) -m soak
 
+notebooks: setup ## execute all notebooks from top to bottom
+	@test $(NOTEBOOKS) -nt requirements/notebooks.txt || { \
+	    $(BIN)/python -m pip install --disable-pip-version-check --quiet -c requirements/lock.txt \
+	        -c requirements/torch.txt -c requirements/hosts.txt -r requirements/notebooks.txt && touch $(NOTEBOOKS); }
+	$(BIN)/python .ci/notebooks.py run
+
 lint: setup ## ruff
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -41,6 +48,7 @@ lint: setup ## ruff
 format: setup ## let ruff mend what it can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/python .ci/notebooks.py strip
 
 types: setup ## strict mypy
 	$(BIN)/mypy

@@ -234,6 +234,7 @@ class Curves:
         horizon: float | None = None,
         metrics: Iterable[Metric] = (),
         source: str = "curves",
+        time_unit: str | None = None,
     ) -> Curves:
         """Read a long table ``run, t, value``.
 
@@ -247,13 +248,15 @@ class Curves:
             horizon: The t at which a run is complete; by default the largest t in the table.
             metrics: Further metrics whose columns, named alike, are kept.
             source: What the table is called in error messages, such as a file's name.
+            time_unit: What t counts, such as ``epoch``.
 
         Raises:
             DataError: Names the source, the column, up to five offending runs, and the mend.
         """
         from metalcx.curves._frames import curves_from_frame
 
-        return curves_from_frame(df, metric, runs, horizon, tuple(metrics), source)
+        curves = curves_from_frame(df, metric, runs, horizon, tuple(metrics), source)
+        return replace(curves, time_unit=time_unit)
 
     @classmethod
     def from_wide(
@@ -263,6 +266,7 @@ class Curves:
         runs: pd.DataFrame | None = None,
         horizon: float | None = None,
         source: str = "curves",
+        time_unit: str | None = None,
     ) -> Curves:
         """Read a wide table: one row a run (its index is the run id), one column a time.
 
@@ -273,7 +277,7 @@ class Curves:
         """
         from metalcx.curves._frames import melt
 
-        return cls.from_frame(melt(df, source), metric, runs, horizon, source=source)
+        return cls.from_frame(melt(df, source), metric, runs, horizon, source=source, time_unit=time_unit)
 
     def to_frame(self) -> pd.DataFrame:
         """Long table ``run, t`` and one column a metric, one row a point."""

@@ -107,7 +107,11 @@ def _set_limits(ax: Axes, one: Forecast, seen: FloatArray) -> None:
     past = seen if len(seen) else shown
     low, high = max(min(low, float(past.min())), low - reach), min(max(high, float(past.max())), high + reach)
     margin = 0.05 * ((high - low) or reach)
-    ax.set_ylim(low - margin, high + margin)
+    low, high = low - margin, high + margin
+    if any(other is not ax and other.has_data() for other in ax.get_shared_y_axes().get_siblings(ax)):
+        # Panels with one axis show what each of them needs.
+        low, high = min(low, *ax.get_ylim()), max(high, *ax.get_ylim())
+    ax.set_ylim(low, high)
 
 
 def _position(ids: Any, run: object | None, what: str) -> int:

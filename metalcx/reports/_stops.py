@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metalcx.curves import Curves
+from metalcx.curves import Curves, Metric
 from metalcx.errors import DataError, name_some
 from metalcx.reports._axes import axes
 from metalcx.reports._fan import MEDIAN, OBSERVED, TRUTH
@@ -48,7 +48,7 @@ def plot_stops(curves: Curves, stopped: Mapping[Any, float], *, kept: Any = None
         ax.plot(t[seen], y[seen], color=colour, linewidth=1.8, linestyle=dashes, label=f"{run}, stopped at {when:g}")
         ax.plot(t[seen][-1:], y[seen][-1:], "x", color=colour, markersize=8, markeredgewidth=2)
         shown += [*y[-1:], *y[seen][-1:]]
-    _set_limits(ax, np.array(shown))
+    _set_limits(ax, np.array(shown), curves.metric)
     ax.set_xlabel(curves.time_unit or "t")
     ax.set_ylabel(curves.metric.name)
     ax.spines[["top", "right"]].set_visible(False)
@@ -66,9 +66,13 @@ def _points(curves: Curves, run: Any) -> tuple[np.ndarray, np.ndarray]:
     return one.t[finite], one.y[finite]
 
 
-def _set_limits(ax: Axes, shown: np.ndarray) -> None:
-    """Show where runs were stopped and ended; a start far from there leaves the picture."""
+def _set_limits(ax: Axes, shown: np.ndarray, metric: Metric) -> None:
+    """Show where runs were stopped and ended; a start far from there leaves the picture, as does what cannot be."""
     shown = shown[np.isfinite(shown)]
     reach = float(np.ptp(shown)) if len(shown) else 0.0
     if reach > 0:
-        ax.set_ylim(float(shown.min()) - 0.5 * reach, float(shown.max()) + 0.5 * reach)
+        low, high = float(shown.min()) - 0.5 * reach, float(shown.max()) + 0.5 * reach
+        slack = 0.05 * reach
+        low = low if metric.lower is None else max(low, metric.lower - slack)
+        high = high if metric.upper is None else min(high, metric.upper + slack)
+        ax.set_ylim(low, high)

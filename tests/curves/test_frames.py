@@ -84,6 +84,13 @@ def test_horizon_says_what_is_completed() -> None:
         Curves.from_frame(df, SCORE, horizon=NAN)
 
 
+def test_what_t_counts_can_be_said() -> None:
+    assert Curves.from_frame(long(), LOSS).time_unit is None
+    assert Curves.from_frame(long(), LOSS, time_unit="epoch").time_unit == "epoch"
+    wide = pd.DataFrame({"1": [3.0], "2": [2.0]}, index=["a"])
+    assert Curves.from_wide(wide, LOSS, time_unit="step").time_unit == "step"
+
+
 def test_runs_table_is_aligned_and_split() -> None:
     runs = pd.DataFrame(
         {

@@ -126,3 +126,15 @@ def test_a_diverged_forecast_draws_without_complaint(study, recwarn):
     assert np.isinf(forecast.values).all()
     plot_fan(forecast, observed=broken).figure.savefig(io.BytesIO(), format="png")
     assert [str(w.message) for w in recwarn] == []
+
+
+def test_panels_that_share_an_axis_show_what_each_needs(study):
+    from matplotlib.figure import Figure
+
+    truth, seen, forecast = study
+    alone = [plot_fan(forecast, run, observed=seen, truth=truth).get_ylim() for run in seen.ids]
+    for panels in (seen.ids, seen.ids[::-1]):
+        axes = Figure().subplots(1, 2, sharey=True)
+        for run, ax in zip(panels, axes, strict=True):
+            plot_fan(forecast, run, observed=seen, truth=truth, ax=ax)
+        assert axes[0].get_ylim() == (min(low for low, _ in alone), max(high for _, high in alone))

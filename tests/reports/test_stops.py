@@ -22,3 +22,11 @@ def test_stopped_runs_are_drawn_whole_and_marked_where_it_was() -> None:
     assert plot_stops(curves, {}).get_legend() is None
     with pytest.raises(DataError, match="no run 'x'"):
         plot_stops(curves, {"x": 1.0})
+
+
+def test_what_cannot_be_is_not_shown() -> None:
+    t = np.arange(1.0, 5)
+    curves = make(ACCURACY, [(t, np.array([0.1, 0.5, 0.8, 0.9])), (t, np.array([0.1, 0.4, 0.7, 0.95]))], ids=["a", "b"])
+    low, high = plot_stops(curves, {"b": 1.0}, kept="a").get_ylim()
+    assert -0.1 < low < 0.1
+    assert 0.95 < high < 1.1
