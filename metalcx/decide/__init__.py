@@ -8,7 +8,7 @@ from metalcx.decide._decision import Decision, DecisionLog
 from metalcx.decide._fast_hyperband import f_hyperband
 from metalcx.decide._halving import Bracket, brackets, hyperband, successive_halving
 from metalcx.decide._outcome import Outcome, orders_of, outcome, summary
-from metalcx.decide._policy import StopPolicy
+from metalcx.decide._policy import StopPolicy, support_of
 from metalcx.decide._prefixes import PrefixForecasts, Recording
 from metalcx.decide._q_search import EPSILON_SCHEDULE, q_search, stretched
 from metalcx.decide._random_search import EarlyStop, random_search
@@ -16,7 +16,7 @@ from metalcx.decide._rank import Ranking, rank
 from metalcx.decide._reasons import ENOUGH, Evidence
 from metalcx.decide._record import SearchRecord, Step
 from metalcx.decide._replay import Advice, Event, Progress, Replay, StopRule, simulate
-from metalcx.decide._rules import NoStopping, PolicyRule, doublings, replay
+from metalcx.decide._rules import MOST_SUPPORT, NoStopping, PolicyRule, doublings, replay
 from metalcx.decide._score import ForecastScore, LastValue, Score
 from metalcx.decide._suggest import Belief, Choice, expected_improvement, suggest
 from metalcx.decide._thaw import thaw
@@ -25,6 +25,7 @@ from metalcx.decide._trials import Recorded, Trials
 __all__ = [
     "ENOUGH",
     "EPSILON_SCHEDULE",
+    "MOST_SUPPORT",
     "Advice",
     "Belief",
     "Bracket",
@@ -68,5 +69,6 @@ __all__ = [
     "successive_halving",
     "suggest",
     "summary",
+    "support_of",
     "thaw",
 ]

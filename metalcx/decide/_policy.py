@@ -175,7 +175,7 @@ class StopPolicy:
         """The model, adapted to the finished runs if that is wanted; kept until another run finishes."""
         if not self.readapt or (curves.status == "running").all():
             return self.model
-        support = _support(curves, self.most_support)
+        support = support_of(curves, self.most_support)
         name, about = curves.metric.name, fingerprint(support)
         known = self._adapted.get(name)
         if known is None or known[0] != about:
@@ -263,8 +263,14 @@ def _numbered(rows: npt.NDArray[np.int64], back: int) -> npt.NDArray[np.object_]
     return ids
 
 
-def _support(curves: Curves, most: int | None) -> Curves:
-    """Finished runs to adapt to, at most so many, in their order among the curves."""
+def support_of(curves: Curves, most: int | None) -> Curves:
+    """Finished runs to adapt to, in their order among the curves.
+
+    Args:
+        curves: Runs of one task.
+        most: So many at most: completed ones first, spread evenly over the order of their last values, the best among
+            them; None for all.
+    """
     finished = np.flatnonzero(curves.status != "running")
     if most is None or len(finished) <= most:
         return curves.take(finished)
