@@ -25,6 +25,7 @@ from metalcx.cli import (
     _pretrain,
     _rank,
     _replay,
+    _report,
     _suggest,
     _train,
 )
@@ -133,6 +134,12 @@ _add(
     "suggest",
     _suggest.suggest,
     "metalcx suggest my-prior --candidates candidates.csv --curves runs.csv --runs tried.csv --metric val_loss:min:0",
+)
+_add(
+    app,
+    "report",
+    _report.report,
+    "metalcx report metalcx-base --curves runs.csv --metric val_loss:min:0 --out report.html",
 )
 _benches = _room("bench", "The protocols by which every forecaster is judged.")
 _add(_benches, "transfer", _bench.transfer, "metalcx bench transfer --data data --out results --forecaster med5")
