@@ -49,7 +49,8 @@ def report(
         int, typer.Option("--orders", metavar="N", min=0, help="Random orders in which finished runs are replayed.")
     ] = 10,
     most_support: Annotated[
-        int, typer.Option("--most-support", metavar="N", min=1, help="Finished runs that a base is adapted to, at most.")
+        int,
+        typer.Option("--most-support", metavar="N", min=1, help="Finished runs that a base is adapted to, at most."),
     ] = 40,
     decisions: Annotated[
         Path | None,

@@ -3,8 +3,23 @@
 from metalcx.reports._calibration import plot_calibration as plot_calibration
 from metalcx.reports._fan import plot_fan as plot_fan
 from metalcx.reports._forest import plot_forest as plot_forest
+from metalcx.reports._live import Bulletin as Bulletin
+from metalcx.reports._live import LiveTask as LiveTask
 from metalcx.reports._report import Report as Report
 from metalcx.reports._report import report as report
+from metalcx.reports._server import PageServer as PageServer
 from metalcx.reports._stops import plot_stops as plot_stops
+from metalcx.reports._watch import Watch as Watch
 
-__all__ = ["Report", "plot_calibration", "plot_fan", "plot_forest", "plot_stops", "report"]
+__all__ = [
+    "Bulletin",
+    "LiveTask",
+    "PageServer",
+    "Report",
+    "Watch",
+    "plot_calibration",
+    "plot_fan",
+    "plot_forest",
+    "plot_stops",
+    "report",
+]

@@ -40,34 +40,35 @@ def numbers(values: Iterable[float] | npt.NDArray[Any], digits: int = 5) -> list
 
 def run_facts(standing: Standing) -> list[dict[str, Any]]:
     """One a run, best first: what is known of it and what is forecast, without its curve (see `curve_facts`)."""
-    ranking = standing.ranking
-    frame = ranking.to_frame(1, standing.incumbent)
-    place = {run: i for i, run in enumerate(standing.curves.ids)}
-    order = [place[run] for run in frame["run"]]
-    measured = standing.curves.padded()
+    ranking, curves, incumbent = standing.ranking, standing.curves, standing.incumbent
+    low, middle, high = ranking.forecast.quantile([0.05, 0.5, 0.95]).T
+    unknown = np.full(len(curves), math.nan)
+    known = {
+        "t": curves.padded().t_last,
+        "y": curves.padded().last,
+        "mean": ranking.forecast.mean,
+        "low": low,
+        "mid": middle,
+        "high": high,
+        "best": standing.prob_best,
+        "beats": unknown if incumbent is None else ranking.prob_beats(incumbent),
+        "gain": unknown if incumbent is None else ranking.expected_improvement(incumbent),
+    }
+    columns = {name: numbers(values) for name, values in known.items()}
     decided = {d.run: d for d in standing.decisions}
     facts = []
-    for i, row in zip(order, frame.to_dict("records"), strict=True):
-        run, decision = standing.curves.ids[i], decided.get(standing.curves.ids[i])
-        facts.append(
-            {
-                "run": str(run),
-                "status": str(standing.curves.status[i]),
-                "rank": int(row["rank"]),
-                "n": int(measured.length[i]),
-                "t": number(measured.t_last[i]),
-                "y": number(measured.last[i]),
-                "mean": number(row["mean"]),
-                "low": number(row["q0.05"]),
-                "mid": number(row["q0.5"]),
-                "high": number(row["q0.95"]),
-                "best": number(row["prob_best"], 4),
-                "beats": number(row.get("prob_beats", math.nan), 4),
-                "gain": number(row.get("expected_improvement", math.nan), 4),
-            }
-            | ({} if decision is None else _decided(decision))
-        )
+    for rank, i in enumerate(ranking.order.tolist(), 1):
+        run = curves.ids[i]
+        row = {"run": str(run), "status": str(curves.status[i]), "rank": rank}
+        facts.append(row | {name: column[i] for name, column in columns.items()} | _advice(decided.get(run)))
     return facts
+
+
+def _advice(decision: Decision | None) -> dict[str, Any]:
+    """What a policy says of a run; here nobody has been stopped yet."""
+    if decision is None:
+        return {}
+    return _decided(decision) | {"why": decision.reason.replace("stopped: ", "stop: ", 1)}
 
 
 def _decided(d: Decision) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def decision_facts(decisions: Iterable[Decision]) -> list[dict[str, Any]]:
 
 
 def curve_facts(curves: Curves, fan: Forecast, past: Mapping[Any, list[tuple[float, float]]]) -> dict[str, Any]:
-    """Run -> ``t, y`` of the points that are drawn, ``fan`` (``t``, and a row of values for each of `FAN`), ``past``."""
+    """Run -> ``t, y`` that are drawn, ``fan`` (``t``, and a row of values ``q`` for each of `FAN`), ``past``."""
     drawn = thinned(curves)
     fans = {run: i for i, run in enumerate(fan.ids)}
     values = fan.values[..., [int(np.abs(LEVELS - level).argmin()) for level in FAN]]
@@ -104,7 +105,9 @@ def head_facts(curves: Curves, at: float, incumbent: float | None, threshold: fl
     if incumbent is not None:
         over = (curves.status == "completed") | (curves.status == "censored")
         holder = str(curves.ids[np.flatnonzero(over & (finals == incumbent))[0]])
-    counts = {status: int((curves.status == status).sum()) for status in ("completed", "running", "diverged", "censored")}
+    counts = {
+        status: int((curves.status == status).sum()) for status in ("completed", "running", "diverged", "censored")
+    }
     return {
         "metric": curves.metric.to_dict(),
         "unit": curves.time_unit,
@@ -131,7 +134,7 @@ def calibration_facts(found: LeftOut) -> dict[str, Any]:
 
 
 def baseline_facts(found: LeftOut) -> list[dict[str, Any]]:
-    """One a method: its mean error by cut, how its order agrees with the true one, coverage, the model's gain over it."""
+    """One a method: mean error by cut, agreement of its order with the true one, coverage, the model's gain over it."""
     error, tau, inside, gain = found.errors().mean(-1), found.agreement(), found.coverage(), found.gains()
     return [
         {
@@ -152,8 +155,8 @@ def saved_facts(saved: Saved) -> dict[str, Any]:
     recording, ends = replay.recording, {e.run: e for e in replay.events if e.what != "started"}
     wrong = set(replay.outcome.wrong)
     best_first = np.argsort(-recording.final, kind="stable")
-    shown = best_first[:: max(1, -(-len(best_first) // MOST_BARS))]
-    shown = [i for i in best_first.tolist() if i in wrong or i in set(shown.tolist())]
+    sparse = set(best_first[:: max(1, -(-len(best_first) // MOST_BARS))].tolist())
+    shown = [i for i in best_first.tolist() if i in wrong or i in sparse]
     bars = [
         {
             "run": str(recording.curves.ids[i]),

@@ -71,7 +71,7 @@ class Report:
         s = self.standing
         return {
             "title": self.title,
-            "version": __version__,
+            "metalcx": __version__,
             "made": self.made,
             "head": _facts.head_facts(s.curves, s.at, s.incumbent, self.threshold),
             "runs": _facts.run_facts(s),

@@ -53,6 +53,20 @@ class Standing:
         values[rows, 0], point[rows, 0], t[rows, 0] = self.fan.values[:, -1], self.fan.point[:, -1], self.at
         return rank(Forecast(self.curves.metric, self.curves.ids, t, values, point, scalar=True), self.seed)
 
+    @cached_property
+    def prob_best(self) -> FloatArray:
+        """Probability that each run is the best of all, shape (n,).
+
+        As `Ranking.prob_best`, but drawn among those runs only of which no other is certainly better: of a thousand
+        runs, most cannot be the best.
+        """
+        forecast = self.ranking.forecast
+        oriented = self.curves.metric.sign * forecast.values[:, 0]
+        contends = oriented.max(1) >= oriented.min(1).max()
+        found = np.zeros(len(contends))
+        found[contends] = rank(forecast.take(contends), self.seed).prob_best
+        return found
+
     @property
     def incumbent(self) -> float | None:
         """The best last value of a finished run; None if there is none."""

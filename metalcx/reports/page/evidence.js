@@ -121,7 +121,7 @@ function savedChart(saved, width, head) {
 }
 
 function originList(facts) {
-  const { origin, head, version, made } = facts;
+  const { origin, head, metalcx, made } = facts;
   const bounds = [head.metric.lower, head.metric.upper].map((b) => (b === null ? "none" : num(b)));
   const entry = (name, ...value) => [el("dt", {}, name), el("dd", {}, value)];
   const support = Object.entries(origin.support).map(([status, n]) => `${n} ${status}`).join(", ");
@@ -134,5 +134,5 @@ function originList(facts) {
       el("details", { id: "families" }, el("summary", {}, "which"), el("p", { class: "names" }, origin.families.join(", ")))) : [],
     entry("Metric", `${head.metric.name}, ${head.metric.goal === "max" ? "higher" : "lower"} is better, bounds ${bounds.join(" to ")}${head.metric.unit ? `, in ${head.metric.unit}` : ""}`),
     entry("Compared at", `${num(head.at)}${head.unit ? ` (${head.unit})` : ""}`),
-    entry("Made", `by metalcx ${version}${made ? `, ${made}` : ""}`));
+    entry("Made", `by metalcx ${metalcx}${made ? `, ${made}` : ""}`));
 }

@@ -5,22 +5,21 @@ const known = { epoch: null, version: 0, curves: new Map() };
 async function follow() {
   let started = false;
   for (;;) {
-    let wait = 1000;
+    let wait = 3000;
     try {
       const answer = await fetch(`/state?epoch=${known.epoch ?? ""}&since=${known.version}`, { cache: "no-store" });
-      if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+      if (!answer.ok) throw new Error(`it answered ${answer.status}`);
       const news = await answer.json();
-      wait = 1000 * (news.every ?? 1);
-      if (news.version !== known.version || news.epoch !== known.epoch) {
+      wait = 1000 * news.every;
+      if (!news.same && news.head) {
         absorb(news);
         if (started) draw();
         else start(true);
         started = true;
       }
-      tellState(news, null);
+      tellState(started, news, null);
     } catch (error) {
-      tellState(null, error);
-      wait = 3000;
+      tellState(started, null, error);
     }
     // Where nobody looks, nothing is asked for.
     if (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
@@ -37,13 +36,20 @@ function absorb(news) {
   take({ ...news, live: true }, known.curves);
 }
 
-function tellState(news, error) {
+/** Say how fresh the page is; before there is anything to show, what it waits for. */
+function tellState(started, news, error) {
+  if (!started) return waiting(news, error);
   const node = document.getElementById("state");
-  if (!node) {
-    document.getElementById("page").textContent = error ? `No answer: ${error.message}` : "";
-    return;
-  }
   node.className = error ? "lost" : "";
-  node.textContent = error ? `No answer from metalcx watch (${error.message}); what is shown is the last that was known.` : `Live: ${news.source}, last change ${news.made || "not yet"}.`;
-  if (news) refill(boxes.notes, news.notes.length ? el("ul", { class: "notes" }, news.notes.map((note) => el("li", {}, note))) : null);
+  node.textContent = error ? `No answer from metalcx watch (${error.message}); what is shown is the last that was known.` : `Live: ${news.source}, last change at ${news.made}.`;
+  if (news) refill(boxes.notes, notesList(news));
+}
+
+function waiting(news, error) {
+  const text = error ? `No answer from metalcx watch (${error.message}).` : `Waiting for the first points of ${news.source}.`;
+  document.getElementById("page").replaceChildren(el("h1", {}, document.title), el("p", { id: "state", role: "status", class: error ? "lost" : null }, text), news?.notes?.length ? notesList(news) : "");
+}
+
+function notesList(news) {
+  return news.notes.length ? el("ul", { class: "notes" }, news.notes.map((note) => el("li", {}, note))) : null;
 }
