@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sys
 import threading
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -79,15 +82,15 @@ def watch(
     source = open_live(logdir, LiveOptions(declared, time, task), format)
     if horizon is None and not isinstance(source, OptunaStudy):
         raise DataError(f"{logdir}: logs do not say how long a run is; give --horizon, the t at which it is complete")
-    with working(f"loading {model}"):
-        try:
-            live = LiveTask(model, threshold, startup, horizon, most_support, seed)
-        except ValueError as error:
-            raise DataError(f"--threshold: {error}") from None
-    bulletin = Bulletin(f"{declared.name} in {logdir}", logdir, every)
-    server = PageServer(host, port, bulletin)
-    _tell(server, host, as_json)
     with _until_told() as stop:
+        with working(f"loading {model}"):
+            try:
+                live = LiveTask(model, threshold, startup, horizon, most_support, seed)
+            except ValueError as error:
+                raise DataError(f"--threshold: {error}") from None
+        bulletin = Bulletin(f"{declared.name} in {logdir}", logdir, every)
+        server = PageServer(host, port, bulletin)
+        _tell(server, host, as_json)
         Watch(source, declared, live, bulletin, idle).serve(server, every, stop, lambda text: note(f"metalcx: {text}"))
 
 
@@ -99,23 +102,29 @@ def _tell(server: Any, host: str, as_json: bool) -> None:
     else:
         typer.echo(f"{server.url} shows the runs until Ctrl-C")
     # Whoever reads us through a pipe wants to know the address now.
-    import sys
-
     sys.stdout.flush()
 
 
-class _until_told:  # noqa: N801 - reads as a word of a `with`
-    """An event that Ctrl-C and SIGTERM set; what they did before they do again afterwards."""
+class _ToldError(BaseException):
+    """Ctrl-C or SIGTERM, wherever it comes; nothing on the way takes it for an error of its own."""
 
-    def __init__(self) -> None:
-        self.event = threading.Event()
-        self._before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self) -> threading.Event:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, lambda *_: self.event.set())
-        return self.event
+@contextlib.contextmanager
+def _until_told() -> Iterator[threading.Event]:
+    """Whatever is done inside ends at Ctrl-C or SIGTERM, and the event is set; further ones do not disturb the end."""
+    stop = threading.Event()
 
-    def __exit__(self, *error: object) -> None:
-        for number, before in self._before.items():
-            signal.signal(number, before)
+    def told(number: int, frame: object) -> None:
+        if not stop.is_set():
+            stop.set()
+            # A forecast may take seconds: it is left where it is.
+            raise _ToldError
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    except _ToldError:
+        return
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

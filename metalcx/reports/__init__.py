@@ -5,10 +5,13 @@ from metalcx.reports._fan import plot_fan as plot_fan
 from metalcx.reports._forest import plot_forest as plot_forest
 from metalcx.reports._live import Bulletin as Bulletin
 from metalcx.reports._live import LiveTask as LiveTask
+from metalcx.reports._ranking import plot_ranking as plot_ranking
 from metalcx.reports._report import Report as Report
 from metalcx.reports._report import report as report
 from metalcx.reports._server import PageServer as PageServer
 from metalcx.reports._stops import plot_stops as plot_stops
+from metalcx.reports._timeline import plot_decisions as plot_decisions
+from metalcx.reports._timeline import plot_timeline as plot_timeline
 from metalcx.reports._watch import Watch as Watch
 
 __all__ = [
@@ -18,8 +21,11 @@ __all__ = [
     "Report",
     "Watch",
     "plot_calibration",
+    "plot_decisions",
     "plot_fan",
     "plot_forest",
+    "plot_ranking",
     "plot_stops",
+    "plot_timeline",
     "report",
 ]

@@ -27,7 +27,7 @@ function overviewChart(runs, view, width) {
     width,
     height: width < 600 ? 280 : 380,
     x: limitsOfTime(drawn, head.at, view.logT),
-    y: limits(quantiles(ends), drawn.flatMap((r) => r.y_), view.logY),
+    y: limits(quantiles(ends), quantiles(drawn.flatMap((r) => r.y_)), view.logY),
     logX: view.logT,
     logY: view.logY,
     xLabel: head.unit ?? "t",

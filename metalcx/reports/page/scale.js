@@ -19,7 +19,7 @@ function scale(low, high, from, to, log = false) {
 function evenTicks(low, high, count) {
   const raw = (high - low) / count;
   const size = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((s) => s * size).find((s) => s >= raw * 0.999);
+  const step = [1, 2, 5, 10].map((s) => s * size).find((s) => s >= raw * 0.999);
   const found = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(i * step);
   return found;
