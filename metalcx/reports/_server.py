@@ -94,7 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     server: PageServer
-    protocol_version = "HTTP/1.1"
+    # A connection an answer: one that is kept would hold a thread, and outlive the server.
+    protocol_version = "HTTP/1.0"
     server_version, sys_version = "metalcx", ""
     #: Seconds without a word after which a connection is closed.
     timeout = 30

@@ -93,7 +93,7 @@ function build(live) {
     el("main", {}, sections),
     tip.make(),
   );
-  for (const event of ["scroll", "keydown"]) addEventListener(event, (e) => (event === "scroll" || e.key === "Escape") && tip.hide(), { passive: true });
+  addEventListener("keydown", (event) => event.key === "Escape" && tip.hide());
 }
 
 function draw() {
