@@ -47,7 +47,7 @@ def report(
     ] = 5,
     orders: Annotated[
         int, typer.Option("--orders", metavar="N", min=0, help="Random orders in which finished runs are replayed.")
-    ] = 10,
+    ] = 5,
     most_support: Annotated[
         int,
         typer.Option("--most-support", metavar="N", min=1, help="Finished runs that a base is adapted to, at most."),

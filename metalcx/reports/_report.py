@@ -110,7 +110,7 @@ def report(
     title: str | None = None,
     threshold: float = 0.05,
     startup: int = 5,
-    orders: int = 10,
+    orders: int = 5,
     most_support: int = MOST_SUPPORT,
     log: Sequence[Decision] = (),
     made: str | None = None,

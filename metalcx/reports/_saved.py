@@ -25,7 +25,7 @@ from metalcx.decide import (
 THRESHOLDS = (0.01, 0.05, 0.1)
 
 #: Runs that are replayed at most: with each, forecasts of all its beginnings are made many times.
-MOST_RUNS = 150
+MOST_RUNS = 120
 
 #: How often a run is asked about at most.
 ASKS = 16
@@ -63,7 +63,7 @@ def replay_finished(
     policy: StopPolicy,
     *,
     thresholds: Sequence[float] = THRESHOLDS,
-    orders: int = 10,
+    orders: int = 5,
     most_runs: int = MOST_RUNS,
     seed: int = 0,
 ) -> Saved | None:

@@ -212,11 +212,11 @@ def test_tables_are_sorted_by_pointer_and_keys(visit):
 def test_charts_tell_what_is_pointed_at(visit):
     page, tip = visit.page, visit.page.locator("#tip")
     for chart in (
-        "#overview-chart svg",
+        "#overview-chart svg[role=img]",
         "#fan-charts svg",
-        "#ranking-chart svg",
-        "#decisions-chart svg",
-        "#saved-chart svg",
+        "#ranking-chart svg[role=img]",
+        "#decisions-chart svg[role=img]",
+        "#saved-chart svg[role=img]",
     ):
         svg = page.locator(chart).first
         svg.scroll_into_view_if_needed()
@@ -233,7 +233,7 @@ def test_charts_tell_what_is_pointed_at(visit):
 
 def test_charts_are_read_by_keys(visit):
     page, tip = visit.page, visit.page.locator("#tip")
-    for chart in ("#overview-chart svg", "#ranking-chart svg", "#decisions-chart svg", "#saved-chart svg"):
+    for chart in ("#overview-chart svg[role=img]", "#ranking-chart svg[role=img]", "#decisions-chart svg[role=img]", "#saved-chart svg[role=img]"):
         page.locator(chart).focus()
         said = []
         for key in ("ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft"):
@@ -317,11 +317,11 @@ def test_text_stands_out_from_its_ground(browser, url, scheme):
 def test_a_phone_needs_no_sideways_scrolling(browser, url):
     visit = Visit(browser, url, PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    visit.page.locator("#overview-chart svg").tap()
+    visit.page.locator("#overview-chart svg[role=img]").tap()
     visit.page.tap("#fans-more")
     assert visit.count("#fan-charts article") == 16
     visit.page.set_viewport_size({"width": 740, "height": 360})
-    until(lambda: visit.page.locator("#overview-chart svg").bounding_box()["width"] > 500)
+    until(lambda: visit.page.locator("#overview-chart svg[role=img]").bounding_box()["width"] > 500)
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 740
     visit.context.close()
     assert (visit.complaints, visit.asked) == ([], [url])

@@ -49,8 +49,7 @@ function overviewChart(runs, view, width) {
   if (head.incumbent) inside.append(rule(head.incumbent.value, sx, sy, "incumbent"));
   const points = drawn.flatMap((run) => run.t_.map((t, i) => [sx.at(t), sy.at(run.y_[i]), run]));
   for (const run of drawn.filter(isOpen)) run.fan.t.forEach((t, i) => points.push([sx.at(t), sy.at(run.fan.q[3][i] ?? sy.low), run]));
-  pointing(root, points, nodes, drawn, runLines);
-  return root;
+  return pointing(root, points, nodes, drawn, runLines);
 }
 
 function limitsOfTime(runs, at, log) {
@@ -69,43 +68,6 @@ function quantiles(values) {
 
 function rule(value, sx, sy, kind) {
   return svg("line", { class: kind, x1: sx.at(sx.low), x2: sx.at(sx.high), y1: sy.at(value), y2: sy.at(value) });
-}
-
-/** Tell of the point nearest to the pointer; arrow keys go through `order`. */
-function pointing(root, points, nodes, order, told) {
-  let hot = null;
-  const choose = (run, x, y) => {
-    if (hot) nodes.get(hot)?.classList.remove("hot");
-    hot = run;
-    if (!run) return tip.hide();
-    const node = nodes.get(run);
-    node?.classList.add("hot");
-    // The chosen one lies on top.
-    node?.parentNode.append(node);
-    tip.show(x, y, told(run));
-  };
-  root.addEventListener("pointermove", (event) => {
-    const box = root.getBoundingClientRect();
-    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-    let [best, near] = [900, null];
-    for (const [u, v, run] of points) {
-      const distance = (u - x) ** 2 + (v - y) ** 2;
-      if (distance < best) [best, near] = [distance, run];
-    }
-    choose(near, event.clientX, event.clientY);
-  });
-  root.addEventListener("pointerleave", () => choose(null));
-  root.addEventListener("blur", () => choose(null));
-  root.setAttribute("tabindex", "0");
-  root.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
-    if (event.key === "Escape") choose(null);
-    if (!step || !order.length) return;
-    event.preventDefault();
-    const box = root.getBoundingClientRect();
-    const next = hot ? order.indexOf(hot) + step : step > 0 ? 0 : order.length - 1;
-    choose(order[(next + order.length) % order.length], box.left + 60, box.top + 10);
-  });
 }
 
 /** One running run: what was seen, the median and the central 50, 80 and 95 %. */
@@ -199,8 +161,7 @@ function rankingChart(runs, view, width) {
     nodes.set(run, group);
     for (let x = 0; x < width; x += 20) points.push([x, y, run]);
   });
-  pointing(root, points, new Map(), runs, runLines);
-  return root;
+  return pointing(root, points, new Map(), runs, runLines);
 }
 
 /** Probability of beating the incumbent as runs went on, with what was decided. */
@@ -237,6 +198,5 @@ function timelineChart(runs, log, view, width) {
   }
   inside.append(...nodes.values());
   for (const d of log.filter((one) => one.stop && one.p !== null && one.t !== null)) inside.append(mark("cross", sx.at(d.t), sy.at(Math.max(d.p, floor)), { class: "mark cross logged" }));
-  pointing(root, points, nodes, past, (run) => [run.run, ...(run.why ? [run.why] : []), `P: ${percent(run.p)} at ${num(run.t)}`]);
-  return root;
+  return pointing(root, points, nodes, past, (run) => [run.run, ...(run.why ? [run.why] : []), `P: ${percent(run.p)} at ${num(run.t)}`]);
 }

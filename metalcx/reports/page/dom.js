@@ -69,6 +69,9 @@ const tip = {
   show(x, y, lines) {
     this.node.replaceChildren(...lines.map((line, i) => el(i ? "div" : "strong", {}, line)));
     this.node.hidden = false;
+    this.move(x, y);
+  },
+  move(x, y) {
     const box = this.node.getBoundingClientRect();
     const left = x + 14 + box.width > innerWidth ? x - box.width - 14 : x + 14;
     this.node.style.left = `${Math.max(4, left) + scrollX}px`;

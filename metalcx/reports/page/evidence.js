@@ -114,10 +114,10 @@ function savedChart(saved, width, head) {
     nodes.set(bar, group);
     for (let x = 0; x < width; x += 20) points.push([x, y + row / 2, bar]);
   });
-  pointing(root, points, nodes, saved.bars, (bar) => [bar.run, `ended at ${num(bar.final)} (${head.metric.name})`,
+  const chart = pointing(root, points, nodes, saved.bars, (bar) => [bar.run, `ended at ${num(bar.final)} (${head.metric.name})`,
     bar.stopped ? `stopped after ${bar.spent} of ${bar.of} points, P(beats the best so far) ${percent(bar.p)}` : `trained to its end, ${many(bar.of, "point")}`,
     ...(bar.wrong ? ["wrong: it is one of the true best five"] : [])]);
-  return [el("h3", {}, `One order at the threshold ${percent(saved.threshold)}, the truly best run at the top`), root];
+  return [el("h3", {}, `One order at the threshold ${percent(saved.threshold)}, the truly best run at the top`), chart];
 }
 
 function originList(facts) {
