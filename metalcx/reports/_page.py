@@ -13,7 +13,17 @@ from typing import Any
 _FOLDER = Path(__file__).with_name("page")
 
 #: In the order in which they need each other. Each is a piece of one function.
-_SCRIPTS = ("dom.js", "scale.js", "pointing.js", "curves.js", "tables.js", "sections.js", "evidence.js", "live.js", "main.js")
+_SCRIPTS = (
+    "dom.js",
+    "scale.js",
+    "pointing.js",
+    "curves.js",
+    "tables.js",
+    "sections.js",
+    "evidence.js",
+    "live.js",
+    "main.js",
+)
 
 #: Where a page gets what is not inline: from nowhere.
 _NOWHERE = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -34,6 +34,7 @@ class Report:
     Attributes:
         title: What it is called.
         origin: What was adapted from which base.
+        base: The base itself, not adapted.
         standing: Forecasts, order and decisions.
         left_out: Forecasts of finished runs by models that did not know them; None if there are too few.
         saved: Replays of the finished runs; None if there are too few.
@@ -44,6 +45,7 @@ class Report:
 
     title: str
     origin: Origin
+    base: Forecaster = field(repr=False)
     standing: Standing = field(repr=False)
     left_out: LeftOut | None = field(repr=False)
     saved: Saved | None = field(repr=False)
@@ -152,6 +154,7 @@ def report(
     return Report(
         title=title or f"{known.metric.name} of {len(known)} runs",
         origin=origin,
+        base=base,
         standing=standing,
         left_out=leave_out(known, base, origin.name, most=most_support, seed=seed),
         saved=replay_finished(known, policy, orders=orders, seed=seed) if orders else None,

@@ -233,7 +233,12 @@ def test_charts_tell_what_is_pointed_at(visit):
 
 def test_charts_are_read_by_keys(visit):
     page, tip = visit.page, visit.page.locator("#tip")
-    for chart in ("#overview-chart svg[role=img]", "#ranking-chart svg[role=img]", "#decisions-chart svg[role=img]", "#saved-chart svg[role=img]"):
+    for chart in (
+        "#overview-chart svg[role=img]",
+        "#ranking-chart svg[role=img]",
+        "#decisions-chart svg[role=img]",
+        "#saved-chart svg[role=img]",
+    ):
         page.locator(chart).focus()
         said = []
         for key in ("ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft"):
