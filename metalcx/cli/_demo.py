@@ -88,14 +88,15 @@ def _stopping(found: Report) -> dict[str, Any] | None:
 
 def _tell(found: Report) -> None:
     named = [f"{row['run']} ({100 * row['prob_best']:.0f} %)" for row in _ranking(found)]
-    typer.echo(f"Likeliest to be the best of all, as the runs stood: {', '.join(named)}.")
+    typer.echo(textwrap.fill(f"Likeliest to be the best of all, as the runs stood: {', '.join(named)}.", 110))
     row = _stopping(found)
     if row is not None:
         speed_up, regret = row["speed_up"], 100 * row["regret"]
         text = (
             f"Stopped below {100 * found.threshold:g} % to beat the best so far, they take {speed_up:.1f} times fewer "
         )
-        text += f"points, with a regret of {regret:.1f} % of their spread (medians of {row['orders']} orders)."
+        text += f"points, with a regret of {regret:.1f} % of their spread (medians of {row['orders']} orders, of which "
+        text += f"{round(row['keeps_best'] * row['orders'])} keep the best run)."
         typer.echo(textwrap.fill(text, 110))
 
 

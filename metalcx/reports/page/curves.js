@@ -30,6 +30,7 @@ function overviewChart(runs, view, width) {
     y: limits(quantiles(ends), quantiles(drawn.flatMap((r) => r.y_)), view.logY),
     logX: view.logT,
     logY: view.logY,
+    wholeX: view.whole,
     xLabel: head.unit ?? "t",
     yLabel: head.metric.name,
     label: `Curves of ${many(runs.length, "run")} with forecasts of the running ones; the table of the ranking holds the numbers`,
@@ -83,6 +84,7 @@ function fanChart(run, view, width) {
     y: limits(must, run.y_, logY),
     logX: view.logT,
     logY,
+    wholeX: view.whole,
     label: `${run.run}: seen up to ${num(run.t)}, last value ${num(run.y)}; forecast at ${num(head.at)} ${num(run.mean)}, 90 % interval ${num(run.low)} to ${num(run.high)}`,
   });
   const t = [run.t, ...fan.t];
@@ -176,6 +178,7 @@ function timelineChart(runs, log, view, width) {
     height: 300,
     left: 64,
     x: [low, high],
+    wholeX: view.whole,
     y: [floor, 1],
     logY: true,
     yText: (v) => (v <= floor ? `≤ ${percent(v)}` : percent(v)),

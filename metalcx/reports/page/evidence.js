@@ -50,7 +50,7 @@ function calibrationChart(found, side) {
 
 function coverageTable(found) {
   const rows = Object.entries(found.coverage).map(([name, shares]) => ({ name, shares }));
-  const columns = [{ name: "method", value: (r) => r.name, left: true }, ...found.widths.map((w, i) => ({ name: `inside ${percent(w)}`, value: (r) => r.shares[i], text: (r) => percent(r.shares[i]) }))];
+  const columns = [{ name: "method", value: (r) => r.name, left: true, run: true }, ...found.widths.map((w, i) => ({ name: `inside ${percent(w)}`, value: (r) => r.shares[i], text: (r) => percent(r.shares[i]) }))];
   return [
     table("coverage", "Ends inside the central intervals", columns, rows),
     el("p", { class: "note" }, `On the diagonal a forecast is calibrated; the grey band holds what ${many(found.runs, "independent run")} let vary by chance. Flatter than the diagonal is too sure, steeper too unsure.`),
@@ -61,7 +61,7 @@ function baselineTable(facts) {
   const { cuts } = facts.calibration;
   const gain = (r) => (r.gain && r.gain[0] !== null ? `${signed(r.gain[0])} (${signed(r.gain[1])} to ${signed(r.gain[2])})` : "–");
   const columns = [
-    { name: "method", value: (r) => r.method, left: true },
+    { name: "method", value: (r) => r.method, left: true, run: true },
     ...cuts.map((c, i) => ({ name: `mean error from the first ${percent(c)}`, value: (r) => r.error[i] })),
     { name: `agreement of order (Kendall's tau), from ${percent(cuts[1])}`, value: (r) => r.tau[1] },
     { name: `80 % interval holds, from ${percent(cuts[1])}`, value: (r) => r.inside[1], text: (r) => percent(r.inside[1]) },
@@ -79,14 +79,14 @@ function signed(share) {
 }
 
 function savedTable(saved) {
-  const range = (r, name) => `${num(r[name])} (${num(r[`${name}_low`])} to ${num(r[`${name}_high`])})`;
+  const range = (r, name, text) => `${text(r[name])} (${text(r[`${name}_low`])} to ${text(r[`${name}_high`])})`;
   const columns = [
     { name: "threshold", value: (r) => r.threshold, text: (r) => percent(r.threshold) },
-    { name: "speed-up", value: (r) => r.speed_up, text: (r) => `× ${range(r, "speed_up")}` },
+    { name: "speed-up", value: (r) => r.speed_up, text: (r) => `× ${range(r, "speed_up", (v) => v.toFixed(1))}` },
     { name: "points spent, mean", value: (r) => r.spent, text: (r) => `${Math.round(r.spent).toLocaleString("en")} of ${saved.points.toLocaleString("en")}` },
-    { name: "regret", value: (r) => r.regret, text: (r) => range(r, "regret") },
+    { name: "regret", value: (r) => r.regret, text: (r) => range(r, "regret", percent) },
     { name: "orders that keep the best run", value: (r) => r.keeps_best, text: (r) => percent(r.keeps_best) },
-    { name: "of the true best five, stopped", value: (r) => r.wrong_stops },
+    { name: "of the true best five, stopped (mean)", value: (r) => r.wrong_stops },
   ];
   const rows = saved.rows.map((r) => ({ ...r, class: r.threshold === saved.threshold ? "own" : null }));
   return [table("saved", "What each threshold saves, and what it costs", columns, rows), el("p", { class: "note" }, "Regret is what the best kept run lacks to the best of all, as a share of the spread of ends (from the 5 to the 95 % quantile).")];
@@ -98,7 +98,7 @@ function savedChart(saved, width, head) {
   const height = saved.bars.length * row + 44;
   const longest = Math.max(...saved.bars.map((b) => b.of));
   const { root, inside, sx } = frame({
-    width, height, left: 14, x: [0, longest], y: [0, 1], yTicks: [], xLabel: "points of a run",
+    width, height, left: 14, x: [0, longest], y: [0, 1], yTicks: [], wholeX: true, xLabel: "points of a run",
     label: `One order at the threshold ${percent(saved.threshold)}: ${saved.bars.filter((b) => b.stopped).length} of ${saved.bars.length} runs stopped, ${saved.spent} of ${saved.points} points spent`,
   });
   const nodes = new Map();

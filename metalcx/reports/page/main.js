@@ -10,6 +10,7 @@ const view = {
   order: "rank",
   logY: false,
   logT: false,
+  whole: true,
   fans: 12,
   ranks: 20,
   rows: 20,
@@ -40,6 +41,8 @@ function take(facts, curves) {
   view.head = facts.head;
   view.log = facts.log ?? [];
   view.runs = joined(facts.runs, curves);
+  // Epochs and steps: no tick lies between them.
+  view.whole = view.runs.every((r) => r.t_.every(Number.isInteger));
 }
 
 const STATUSES = { all: "all runs", running: "running", finished: "finished", stop: "advised to stop" };

@@ -62,7 +62,7 @@ function span(values) {
 let clips = 0;
 
 /** A frame with axes. Gives the drawing's node, a group to draw in that is clipped to the frame, and the scales. */
-function frame({ width, height, x, y, xLabel = "", yLabel = "", label, left = 52, logX = false, logY = false, yText = num, yTicks }) {
+function frame({ width, height, x, y, xLabel = "", yLabel = "", label, left = 52, logX = false, logY = false, wholeX = false, yText = num, yTicks }) {
   const box = { left, top: 8, right: width - 10, bottom: height - (xLabel ? 36 : 22) };
   const sx = scale(x[0], x[1], box.left, box.right, logX);
   const sy = scale(y[0], y[1], box.bottom, box.top, logY);
@@ -76,7 +76,7 @@ function frame({ width, height, x, y, xLabel = "", yLabel = "", label, left = 52
       svg("line", { class: "grid", x1: box.left, x2: box.right, y1: sy.at(v), y2: sy.at(v) }),
       svg("text", { class: "tick", x: box.left - 6, y: sy.at(v) + 4, "text-anchor": "end" }, yText(v)),
     ]).flat(),
-    sx.ticks.map((v) => [
+    sx.ticks.filter((v) => !wholeX || Number.isInteger(v)).map((v) => [
       svg("line", { class: "grid", x1: sx.at(v), x2: sx.at(v), y1: box.top, y2: box.bottom }),
       svg("text", { class: "tick", x: sx.at(v), y: box.bottom + 16, "text-anchor": "middle" }, num(v)),
     ]).flat(),
