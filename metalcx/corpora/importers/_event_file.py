@@ -28,12 +28,14 @@ class EventFile:
 
     def __init__(self, path: Path) -> None:
         try:
-            from tensorboard.compat.tensorflow_stub import pywrap_tensorflow
+            from tensorboard.compat.proto import event_pb2
+            from tensorboard.compat.tensorflow_stub import errors, pywrap_tensorflow
         except ImportError:
             raise MissingDependencyError(
                 'reading event files needs tensorboard; run pip install "metalcx[tensorboard]"'
             ) from None
         self.path, self._records = path, 0
+        self._event, self._errors = event_pb2.Event, errors
         self._reader = pywrap_tensorflow.PyRecordReader_New(str(path))
 
     def fresh(self) -> Iterator[Any]:
@@ -42,16 +44,13 @@ class EventFile:
         Raises:
             DamagedFileError: Names the file and the record.
         """
-        from tensorboard.compat.proto import event_pb2
-        from tensorboard.compat.tensorflow_stub import errors
-
         while True:
             try:
                 self._reader.GetNext()
-                yield event_pb2.Event.FromString(self._reader.record())
-            except errors.OutOfRangeError:
+                yield self._event.FromString(self._reader.record())
+            except self._errors.OutOfRangeError:
                 return
-            except errors.DataLossError as error:
+            except self._errors.DataLossError as error:
                 if "truncated" in str(error):
                     return
                 raise DamagedFileError(f"{self.path.name} is damaged after {self._records} records") from None

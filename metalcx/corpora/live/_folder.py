@@ -11,6 +11,7 @@ from metalcx.corpora.importers._settings import flat, read_yaml
 from metalcx.corpora.importers._tensorboard import _home
 from metalcx.corpora.live._csv import TIMES, CsvFile
 from metalcx.corpora.live._run import LiveOptions, LiveRun
+from metalcx.corpora.live._runs_table import RunsTable
 from metalcx.corpora.live._tensorboard import EventFolder, nothing_logged
 from metalcx.errors import DataError
 
@@ -100,6 +101,7 @@ class CsvFolder:
         self.src, self.options, self.format = src, options, format
         self._files: dict[Path, CsvFile] = {}
         self._settings: dict[Path, dict[str, object]] = {}
+        self._known: dict[Path, RunsTable] = {}
 
     @property
     def time_unit(self) -> str:
@@ -112,15 +114,17 @@ class CsvFolder:
         """Runs of all tables by name."""
         found: dict[str, LiveRun] = {}
         for path, file in self._files.items():
+            said = self._known[path.parent].rows if path.parent in self._known else {}
             for name, run in file.runs.items():
-                run.config = self._settings.get(path, run.config)
+                run.config, run.status = said.get(name, (self._settings.get(path, run.config), run.status))
                 found[name] = run
         return found
 
     @property
     def notes(self) -> list[str]:
         """What could not be read."""
-        return [note for file in self._files.values() for note in file.notes()]
+        told = [note for file in self._files.values() for note in file.notes()]
+        return told + [table.note for table in self._known.values() if table.note]
 
     def poll(self) -> bool:
         """Read what was appended to any table."""
@@ -140,6 +144,9 @@ class CsvFolder:
             self._files[path] = file
             if changed and path not in self._settings:
                 self._read_settings(path)
+        if self.format == "csv":
+            for folder in {path.parent for path in self._files}:
+                changed |= self._known.setdefault(folder, RunsTable(folder / "runs.csv")).poll()
         return changed
 
     def _tables(self) -> Iterator[tuple[Path, str | None]]:

@@ -135,3 +135,23 @@ def test_status_is_of_points_horizon_idleness_and_source(tmp_path):
 def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(DataError, match="no live logs of format 'wandb'; there are"):
         open_live(str(tmp_path), OPTIONS, "wandb")
+
+
+def test_a_table_of_runs_beside_a_long_one(tmp_path):
+    write(tmp_path / "curves.csv", "run,t,value\na,1,0.5\nb,1,0.6\n")
+    source = open_live(str(tmp_path), OPTIONS)
+    source.poll()
+    assert source.runs["a"].config == {}
+    write(tmp_path / "runs.csv", "run,status,lr,act\na,censored,0.1,relu\nb,running,,tanh\n")
+    assert source.poll()
+    assert not source.poll()
+    assert source.runs["a"].config == {"lr": 0.1, "act": "relu"}
+    curves, _ = live_curves(source.runs, LOSS, horizon=9.0)
+    assert list(curves.status) == ["censored", "running"]
+    assert curves.config["act"].tolist() == ["relu", "tanh"]
+    write(tmp_path / "runs.csv", "name\na\n")
+    assert source.poll()
+    assert "no column 'run'" in source.notes[0]
+    (tmp_path / "runs.csv").unlink()
+    assert not source.poll()
+    assert source.runs["b"].config == {"act": "tanh"}
