@@ -64,6 +64,8 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
             "replay",
             "fit-prior",
             "suggest",
+            "report",
+            "watch",
             "corpus list",
             "corpus show",
             "corpus fetch",
