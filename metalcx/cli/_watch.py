@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metalcx.cli._options import HorizonOption, JsonOption, MetricOption, SeedOption
+from metalcx.cli._options import JsonOption, MetricOption, SeedOption
 from metalcx.cli._output import note, print_json, working
 from metalcx.errors import DataError
 
@@ -30,7 +30,12 @@ def watch(
     model: Annotated[
         str, typer.Option("--model", metavar="MODEL", help="A name of `metalcx models list`, or a folder.")
     ] = "metalcx-base",
-    horizon: HorizonOption = None,
+    horizon: Annotated[
+        float | None,
+        typer.Option(
+            "--horizon", metavar="H", help="t at which a run is complete; needed for logs, a study says it by itself."
+        ),
+    ] = None,
     format: Annotated[
         str | None,
         typer.Option(

@@ -157,6 +157,10 @@ class Bulletin:
         # Replaced, never changed: those who answer read without a lock.
         self._state, self._curves, self.version = state, kept, version
 
+    def tell(self, notes: list[str]) -> None:
+        """Say something beside what is known."""
+        self._state = self._state | {"notes": notes}
+
     def since(self, epoch: str, version: int) -> dict[str, Any]:
         """What a page that knows a version of an epoch is told, as JSON values."""
         state, curves = self._state, self._curves

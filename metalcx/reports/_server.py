@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import ipaddress
 import json
+import socket
+import socketserver
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -52,14 +54,17 @@ class PageServer(ThreadingHTTPServer):
     def __init__(self, host: str, port: int, bulletin: Bulletin) -> None:
         self.bulletin, self.host = bulletin, host
         if ":" in host:
-            import socket
-
             self.address_family = socket.AF_INET6
         try:
             super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
             why = getattr(error, "strerror", None) or error
             raise DataError(f"{host}:{port}: cannot be listened on ({why}); choose another --port") from None
+
+    def server_bind(self) -> None:
+        """Bind, without asking name servers what this machine is called."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.host, self.server_address[1]
 
     @property
     def url(self) -> str:

@@ -31,6 +31,7 @@ class Watch:
     ) -> None:
         self.source, self.metric, self.task, self.bulletin, self.idle = source, metric, task, bulletin, idle
         self._told: tuple[list[str], tuple[str, ...]] | None = None
+        self._complained = ""
 
     def update(self) -> bool:
         """Read what is new and tell it; whether there was something.
@@ -50,12 +51,22 @@ class Watch:
         now = notes, tuple(curves.status)
         if not changed and now == self._told:
             return False
-        self._told = now
+        self._told, self._complained = now, ""
         standing = self.task.stand(curves)
         if standing is None and len(curves):
             notes = [*notes, "no run is complete yet, so that nothing says when runs are compared; give --horizon"]
         self.bulletin.publish(standing, self.task, time.strftime("%H:%M:%S"), notes)
         return True
+
+    def _complain(self, error: Exception, problem: Callable[[str], None]) -> None:
+        if not self.bulletin.version:
+            raise error
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}; trying again"
+        if said != self._complained:
+            problem(said)
+            self.bulletin.tell([said])
+        # Whatever was read by then is told the next time.
+        self._told, self._complained = None, said
 
     def serve(self, server: PageServer, every: float, stop: threading.Event, problem: Callable[[str], None]) -> None:
         """Serve the page, and update it every so many seconds, until `stop` is set.
@@ -64,10 +75,9 @@ class Watch:
             server: Serves the page; closed at the end.
             every: Seconds between two looks at the logs.
             stop: Ends it.
-            problem: Is told what went wrong while reading; it is tried again.
+            problem: Is told what went wrong while reading.
 
-        Raises:
-            DataError: On what only a person can mend.
+        An error ends it as long as nothing was shown; later ones are told, and the logs are looked at again.
         """
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True)
         thread.start()
@@ -76,8 +86,8 @@ class Watch:
                 begun = time.monotonic()
                 try:
                     self.update()
-                except OSError as error:
-                    problem(f"{error.filename or 'the logs'}: {error.strerror or error}; trying again")
+                except Exception as error:  # logs are other people's, and may hold what nobody foresaw
+                    self._complain(error, problem)
                 # Looking takes at most half of the time, however many runs there are.
                 took = time.monotonic() - begun
                 stop.wait(max(every, took))
