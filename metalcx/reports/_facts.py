@@ -41,14 +41,13 @@ def numbers(values: Iterable[float] | npt.NDArray[Any], digits: int = 5) -> list
 def run_facts(standing: Standing) -> list[dict[str, Any]]:
     """One a run, best first: what is known of it and what is forecast, without its curve (see `curve_facts`)."""
     ranking, curves, incumbent = standing.ranking, standing.curves, standing.incumbent
-    low, middle, high = ranking.forecast.quantile([0.05, 0.5, 0.95]).T
+    low, high = ranking.forecast.quantile([0.05, 0.95]).T
     unknown = np.full(len(curves), math.nan)
     known = {
         "t": curves.padded().t_last,
         "y": curves.padded().last,
         "mean": ranking.forecast.mean,
         "low": low,
-        "mid": middle,
         "high": high,
         "best": standing.prob_best,
         "beats": unknown if incumbent is None else ranking.prob_beats(incumbent),

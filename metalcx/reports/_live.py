@@ -33,10 +33,17 @@ class LiveTask:
     Args:
         model: A name of `metalcx.hub.list_models`, a folder, or a forecaster that is not adapted yet. A base is adapted
             to the finished runs, whenever there is another one; a folder that holds an adapted model is used as it is.
-        policy: Judges running runs; its model is not asked.
+        threshold: It is advised to stop a run below this probability of beating the best finished one.
+        startup: Nothing is advised before so many runs have finished.
         horizon: Time at which runs are compared; by default the median of the complete runs' last times.
         most_support: Finished runs to adapt to, at most.
         seed: Of adaptation and of the ranking's draws.
+
+    Attributes:
+        origin: What was adapted from which base, and to how many runs by now.
+
+    Raises:
+        ValueError: If an argument is out of range.
     """
 
     model: str | Path | Forecaster
@@ -57,7 +64,7 @@ class LiveTask:
     def __post_init__(self) -> None:
         self.origin, self._adapted, self._base = Origin.open(self.model)
         # Says early what is wrong with an argument.
-        self._policy = StopPolicy(self._base, threshold=self.threshold, startup=self.startup, dry_run=False)
+        self._policy = StopPolicy(self._base, threshold=self.threshold, startup=self.startup)
 
     def stand(self, curves: Curves) -> Standing | None:
         """How these runs stand; None as long as nothing is measured, or nothing says when runs are compared."""
