@@ -26,8 +26,10 @@ from metalcx.cli import (
     _pretrain,
     _rank,
     _replay,
+    _report,
     _suggest,
     _train,
+    _watch,
 )
 from metalcx.cli._group import OneLineErrors
 
@@ -135,6 +137,13 @@ _add(
     _suggest.suggest,
     "metalcx suggest my-prior --candidates candidates.csv --curves runs.csv --runs tried.csv --metric val_loss:min:0",
 )
+_add(
+    app,
+    "report",
+    _report.report,
+    "metalcx report metalcx-base --curves runs.csv --metric val_loss:min:0 --out report.html",
+)
+_add(app, "watch", _watch.watch, "metalcx watch lightning_logs --metric val_loss:min:0 --horizon 50")
 _benches = _room("bench", "The protocols by which every forecaster is judged.")
 _add(_benches, "transfer", _bench.transfer, "metalcx bench transfer --data data --out results --forecaster med5")
 _add(_benches, "histories", _bench_networks.histories, "metalcx bench histories --out results")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +16,7 @@ from metalcx.errors import DataError
 
 if TYPE_CHECKING:
     from metalcx.corpora import Corpus, Task
+    from metalcx.reports import Report
 
 
 def demo(
@@ -33,6 +35,9 @@ def demo(
         int | None, typer.Option("--rows", metavar="N", min=1, help="Rows of the table; all by default.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="F", help="Picture to write, PNG.")] = Path("metalcx-demo.png"),
+    report: Annotated[Path, typer.Option("--report", metavar="F", help="Report to write, HTML.")] = Path(
+        "metalcx-demo.html"
+    ),
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,11 +45,14 @@ def demo(
 
     By default from five curves, and from the first fifth of each other run. Prints each forecast beside the truth, and
     its error beside those of the last value and of med5 (the median of five simple forecasts that use the same
-    support); draws fan charts into one PNG.
+    support); draws fan charts into one PNG. Then ranks the runs as they stood, replays them under a stop policy, and
+    writes the report that `metalcx report` makes.
     """
     if out.suffix.lower() != ".png":
         raise DataError(f"{out}: the picture is a PNG; give a name that ends in .png")
-    from metalcx.cli._study import COLUMNS, run_study
+    if report.suffix.lower() not in (".html", ".htm"):
+        raise DataError(f"{report}: the report is HTML; give a name that ends in .html")
+    from metalcx.cli._study import COLUMNS, report_on, run_study
 
     start = time.perf_counter()
     with working("loading, adapting and forecasting"):
@@ -52,13 +60,44 @@ def demo(
         study = run_study(chosen, model, support, cut, seed)
     with working("drawing"):
         write_whole(out, study.draw)
+    with working("ranking, replaying and reporting"):
+        found = report_on(study, seed)
+        write_whole(report, found.write)
     seconds = time.perf_counter() - start
     if as_json:
-        print_json(study.to_dict() | {"picture": str(out), "seconds": seconds})
+        more = {"picture": str(out), "report": str(report), "ranking": _ranking(found), "stopping": _stopping(found)}
+        print_json(study.to_dict() | more | {"seconds": seconds})
         return
     typer.echo(study.heading() + "\n")
     print_table(COLUMNS, study.rows(rows))
-    typer.echo(f"{study.summary()}\n{out}: fan charts ({seconds:.0f} s in all)")
+    typer.echo(f"{study.summary()}\n")
+    _tell(found)
+    typer.echo(f"{out}: fan charts\n{report}: the report, for a browser ({seconds:.0f} s in all)")
+
+
+def _ranking(found: Report) -> list[dict[str, Any]]:
+    """The runs that are likeliest to be the best, as they stood."""
+    forecast, best = found.ranking.forecast, found.standing.prob_best
+    likeliest = sorted(range(len(best)), key=lambda i: -best[i])[:3]
+    return [{"run": forecast.ids[i], "forecast": forecast.mean[i], "prob_best": best[i]} for i in likeliest]
+
+
+def _stopping(found: Report) -> dict[str, Any] | None:
+    return None if found.saved is None else found.saved.rows()[found.saved.chosen]
+
+
+def _tell(found: Report) -> None:
+    named = [f"{row['run']} ({100 * row['prob_best']:.0f} %)" for row in _ranking(found)]
+    typer.echo(textwrap.fill(f"Likeliest to be the best of all, as the runs stood: {', '.join(named)}.", 110))
+    row = _stopping(found)
+    if row is not None:
+        speed_up, regret = row["speed_up"], 100 * row["regret"]
+        text = (
+            f"Stopped below {100 * found.threshold:g} % to beat the best so far, they take {speed_up:.1f} times fewer "
+        )
+        text += f"points, with a regret of {regret:.1f} % of their spread (medians of {row['orders']} orders, of which "
+        text += f"{round(row['keeps_best'] * row['orders'])} keep the best run)."
+        typer.echo(textwrap.fill(text, 110))
 
 
 def _choose(name: str, task: str | None, model: str) -> Task:

@@ -15,6 +15,7 @@ from metalcx.protocol import Forecast, Forecaster
 
 if TYPE_CHECKING:
     from metalcx.corpora import Task
+    from metalcx.reports import Report
 
 #: Times at which a query's remaining curve is forecast; the last is the run's end.
 STEPS = 40
@@ -71,9 +72,9 @@ class Study:
         As in the transfer protocol, values worse than ``init - 3 (best - init)`` count as that, with init the median
         first and best the best value: one run that blew up does not decide a mean.
         """
-        sign, whole = self.task.metric.sign, self.truth.padded()
-        init, best = np.median(sign * whole.first), (sign * whole.y).max()
-        floor = init - 3.0 * (best - init)
+        from metalcx.reports import floor_of
+
+        sign, floor = self.task.metric.sign, floor_of(self.truth)
         points = {"forecast": self.forecast.mean[:, -1], "last value": self.last, "med5": self.med5}
         final = np.maximum(sign * self.final, floor)
         return {name: np.abs(np.maximum(sign * point, floor) - final) for name, point in points.items()}
@@ -183,6 +184,29 @@ class Study:
         figure.suptitle(f"{title}, from the first {100 * self.cut:.0f} %")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
         figure.savefig(file, format="png")
+
+
+def report_on(study: Study, seed: int) -> Report:
+    """The page of a task as it stood when its queries were cut; what it says of trust and stopping is of whole runs."""
+    from dataclasses import replace
+
+    from metalcx.decide import MOST_SUPPORT, StopPolicy
+    from metalcx.reports import leave_out, replay_finished, report
+
+    whole = Curves.concat([study.support, study.truth])
+    found = report(
+        Curves.concat([study.support, study.seen]),
+        study.model,
+        at=float(np.median(whole.t_last)),
+        title=f"{study.task.name}, from the first {100 * study.cut:.0f} %",
+        orders=0,
+        seed=seed,
+    )
+    return replace(
+        found,
+        left_out=leave_out(whole, found.base, found.origin.name, most=MOST_SUPPORT, seed=seed),
+        saved=replay_finished(whole, StopPolicy(found.base), seed=seed),
+    )
 
 
 def run_study(task: Task, model: str, k: int, cut: float, seed: int) -> Study:

@@ -17,15 +17,17 @@ from metalcx.decide._rank import Ranking, rank
 from metalcx.decide._reasons import ENOUGH, Evidence
 from metalcx.decide._record import SearchRecord, Step
 from metalcx.decide._replay import Event, Replay, simulate
-from metalcx.decide._rules import NoStopping, PolicyRule, doublings, replay
+from metalcx.decide._rules import MOST_SUPPORT, NoStopping, PolicyRule, doublings, replay
 from metalcx.decide._score import ForecastScore, LastValue, Score
 from metalcx.decide._suggest import Belief, Choice, expected_improvement, suggest
+from metalcx.decide._support import support_of
 from metalcx.decide._thaw import thaw
 from metalcx.decide._trials import Recorded, Trials
 
 __all__ = [
     "ENOUGH",
     "EPSILON_SCHEDULE",
+    "MOST_SUPPORT",
     "Advice",
     "Belief",
     "Bracket",
@@ -69,5 +71,6 @@ __all__ = [
     "successive_halving",
     "suggest",
     "summary",
+    "support_of",
     "thaw",
 ]

@@ -11,10 +11,15 @@ from metalcx.curves import Curves
 
 
 def support_of(curves: Curves, most: int | None) -> Curves:
-    """Finished runs to adapt to, at most so many, in their order among the curves.
+    """Finished runs to adapt to, in their order among the curves.
 
     What was stopped does not tell how a run ends: a censored run is learned from only where none completed, as where
     every run goes on until it has reached a target.
+
+    Args:
+        curves: Runs of one task.
+        most: So many at most: completed ones first, spread evenly over the order of their last values, the best among
+            them; None for all.
     """
     left_out = ["running", "censored"] if (curves.status == "completed").any() else ["running"]
     finished = np.flatnonzero(~np.isin(curves.status, left_out))

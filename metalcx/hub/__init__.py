@@ -3,6 +3,7 @@
 from metalcx.hub._encoders import load_encoder as load_encoder
 from metalcx.hub._encoders import save_encoder as save_encoder
 from metalcx.hub._load import load as load
+from metalcx.hub._load import load_base as load_base
 from metalcx.hub._registry import CLASSES as CLASSES
 from metalcx.hub._registry import Savable as Savable
 from metalcx.hub._save import check_target as check_target
@@ -20,6 +21,7 @@ __all__ = [
     "describe",
     "list_models",
     "load",
+    "load_base",
     "load_encoder",
     "load_priors",
     "save",

@@ -42,6 +42,18 @@ def load(name_or_path: str | Path, *, base: str | Path | None = None) -> Forecas
     return cast(Forecaster, _apply(stored, _base_of(stored, base)))
 
 
+def load_base(name_or_path: str | Path) -> Forecaster:
+    """The model from which an adapted one was made, as it was before; one that is not adapted, itself.
+
+    Raises:
+        ModelError: As `load`.
+    """
+    stored = read_folder(locate(name_or_path))
+    if "base" not in stored.config:
+        _check_finite(stored)
+    return cast(Forecaster, _build(_base_of(stored, None) if "base" in stored.config else stored))
+
+
 def locate(name_or_path: str | Path) -> Path:
     """The folder of a shipped model, or the path as given."""
     shipped = bundled("pretrained", name_or_path) if isinstance(name_or_path, str) else None

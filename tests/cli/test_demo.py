@@ -32,7 +32,7 @@ def test_the_demo_prints_a_table_and_draws_a_picture(mini, good):
     picture = Path("metalcx-demo.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 20_000
-    assert sorted(p.name for p in Path().iterdir()) == ["metalcx-demo.png", "runs.csv"]
+    assert sorted(p.name for p in Path().iterdir()) == ["metalcx-demo.html", "metalcx-demo.png", "runs.csv"]
 
 
 def test_json_says_what_the_table_says(mini, good):
@@ -107,3 +107,20 @@ def test_no_support_at_all(mini):
     assert len(study.support) == 0
     assert len(study.truth) == 23
     assert np.isfinite(study.forecast.values).all()
+
+
+def test_it_ends_with_ranking_replay_and_report(mini, good, bad):
+    said = json.loads(good(*DEMO, "--report", "x.html", "--json"))
+    assert said["report"] == "x.html"
+    page = Path("x.html").read_text()
+    facts = json.loads(re.search(r'id="facts">(.*?)</script>', page, re.DOTALL)[1])
+    assert facts["title"] == "wine, from the first 20 %"
+    assert (len(facts["runs"]), facts["head"]["counts"]["completed"]) == (len(said["runs"]) + 5, 5)
+    assert facts["calibration"]["runs"] == len(said["runs"]) + 5
+    best = [row["best"] for row in facts["runs"]]
+    assert said["ranking"][0]["prob_best"] == pytest.approx(max(best), rel=1e-3)
+    assert said["stopping"]["speed_up"] >= 1
+    text = good(*DEMO)
+    assert "Likeliest to be the best of all, as the runs stood: r" in text
+    assert "Stopped below 5 % to beat the best so far" in text
+    assert "give a name that ends in .html" in bad(*DEMO, "--report", "x.pdf")

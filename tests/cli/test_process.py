@@ -8,22 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from as_process import ROOT, WITH_TINY
 
 from metalcx import __version__
 from metalcx.cli._output import Progress, number, print_json
-
-ROOT = Path(__file__).resolve().parents[2]
-
-#: Starts the command with the forecaster of `tests/tiny.py` registered.
-WITH_TINY = f"""
-import importlib.util, sys
-sys.path.insert(0, {str(ROOT)!r})
-spec = importlib.util.spec_from_file_location("metalcx_test_tiny", {str(ROOT / "tests" / "tiny.py")!r})
-sys.modules["metalcx_test_tiny"] = module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
-from metalcx import hub
-hub.CLASSES["Tiny"] = "metalcx_test_tiny:Tiny"
-"""
 
 
 def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:
@@ -76,6 +64,8 @@ for path, command in walk(typer.main.get_command(app), ["metalcx"]):
             "replay",
             "fit-prior",
             "suggest",
+            "report",
+            "watch",
             "cite",
             "corpus list",
             "corpus show",

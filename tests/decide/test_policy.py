@@ -8,7 +8,7 @@ import pytest
 from strategies import ACCURACY, LOSS, make
 
 from metalcx.curves import Curves, Metric
-from metalcx.decide import Decision, DecisionLog, StopPolicy
+from metalcx.decide import Decision, DecisionLog, StopPolicy, support_of
 from metalcx.errors import DataError
 from metalcx.forecasters import Baseline
 
@@ -169,7 +169,7 @@ def test_readapting_is_adapting_and_happens_when_a_run_finishes() -> None:
     assert Counting.calls == 2
 
 
-def test_a_bounded_support_is_spread_over_the_finals_completed_runs_first() -> None:
+def test_a_bounded_support_is_spread_over_the_finals_of_runs_that_ended_themselves() -> None:
     class Seeing(Baseline):
         seen: list[Curves] = []  # noqa: RUF012 - what every copy has seen
 
@@ -186,7 +186,9 @@ def test_a_bounded_support_is_spread_over_the_finals_completed_runs_first() -> N
     status[[1, 3]] = "censored"
     few = StopPolicy(Seeing("shift"), readapt=True, most_support=7)
     few.decide(replace(curves, status=status))
-    assert Seeing.seen[-1].ids.tolist() == [0, 1, 2, 4, 5, 6, 7]
+    assert Seeing.seen[-1].ids.tolist() == [0, 2, 4, 5, 6, 7], "what was stopped does not tell how a run ends"
+    cut_off = replace(curves, status=np.where(curves.status == "running", "running", "censored").astype(object))
+    assert support_of(cut_off, 7).ids.tolist() == [0, 1, 2, 4, 5, 6, 7], "unless nothing else has ended"
     mirrored = StopPolicy(Seeing("shift"), readapt=True, most_support=3)
     mirrored.decide(curves)
     mirrored.decide(curves.mirrored())

@@ -55,6 +55,13 @@ def test_an_adapted_model_comes_back_from_its_delta_and_base(adapted, base, curv
     np.testing.assert_array_equal(found.mean, expected.mean)
 
 
+def test_the_base_of_an_adapted_model_is_as_it_was_before(adapted, base, curves):
+    fresh = hub.load(base).forecast(curves.running(), at=30)
+    for path in (adapted, base):
+        np.testing.assert_array_equal(hub.load_base(path).forecast(curves.running(), at=30).values, fresh.values)
+    assert not np.array_equal(hub.load(adapted).forecast(curves.running(), at=30).values, fresh.values)
+
+
 def test_a_delta_holds_no_weight_of_its_base_and_names_it(adapted, base):
     config = json.loads((adapted / "config.json").read_text())
     assert set(config["base"]) == {"name", "path", "sha256"}

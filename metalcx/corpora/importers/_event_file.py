@@ -13,35 +13,58 @@ class DamagedFileError(DataError):
     """An event file that breaks off in its middle."""
 
 
-def events(path: Path) -> Iterator[Any]:
-    """The events of a file. A last record that is not whole, as of a log that is being written, is left out.
+class EventFile:
+    """An event file that may still be written.
 
     TensorBoard's own loaders also end quietly at a record whose checksum is wrong, which hides what follows it; here
     that is an error.
+
+    Args:
+        path: The file.
+
+    Raises:
+        MissingDependencyError: Without tensorboard.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            from tensorboard.compat.proto import event_pb2
+            from tensorboard.compat.tensorflow_stub import errors, pywrap_tensorflow
+        except ImportError:
+            raise MissingDependencyError(
+                'reading event files needs tensorboard; run pip install "metalcx[tensorboard]"'
+            ) from None
+        self.path, self._records = path, 0
+        self._event, self._errors = event_pb2.Event, errors
+        self._reader = pywrap_tensorflow.PyRecordReader_New(str(path))
+
+    def fresh(self) -> Iterator[Any]:
+        """The events since the last call. A last record that is not whole, as of a log that is being written, waits.
+
+        Raises:
+            DamagedFileError: Names the file and the record.
+        """
+        while True:
+            try:
+                self._reader.GetNext()
+                yield self._event.FromString(self._reader.record())
+            except self._errors.OutOfRangeError:
+                return
+            except self._errors.DataLossError as error:
+                if "truncated" in str(error):
+                    return
+                raise DamagedFileError(f"{self.path.name} is damaged after {self._records} records") from None
+            self._records += 1
+
+
+def events(path: Path) -> Iterator[Any]:
+    """The events of a file, without a last record that is not whole.
 
     Raises:
         DamagedFileError: Names the file and the record.
         MissingDependencyError: Without tensorboard.
     """
-    try:
-        from tensorboard.compat.proto import event_pb2
-        from tensorboard.compat.tensorflow_stub import errors, pywrap_tensorflow
-    except ImportError:
-        raise MissingDependencyError(
-            'reading event files needs tensorboard; run pip install "metalcx[tensorboard]"'
-        ) from None
-    reader, record = pywrap_tensorflow.PyRecordReader_New(str(path)), 0
-    while True:
-        try:
-            reader.GetNext()
-            yield event_pb2.Event.FromString(reader.record())
-        except errors.OutOfRangeError:
-            return
-        except errors.DataLossError as error:
-            if "truncated" in str(error):
-                return
-            raise DamagedFileError(f"{path.name} is damaged after {record} records") from None
-        record += 1
+    return EventFile(path).fresh()
 
 
 def scalar_tag(value: Any) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -51,7 +51,7 @@ def read_tensorboard(src: Path, options: ImportOptions, tally: Tally) -> Importe
         log = logs.setdefault(name, _Log())
         try:
             for file in files:
-                _read(file, log, prefix, metrics)
+                _take(events(file), log, prefix, metrics)
         except DamagedFileError as error:
             tally.skip(f"{name}: {error}", "a damaged event file")
             del logs[name]
@@ -83,8 +83,8 @@ def _home(src: Path, folder: Path) -> tuple[str, str]:
     return relative_name(src, folder), ""
 
 
-def _read(file: Path, log: _Log, prefix: str, wanted: list[str]) -> None:
-    for event in events(file):
+def _take(found: Iterable[Any], log: _Log, prefix: str, wanted: list[str]) -> None:
+    for event in found:
         log.start = event.wall_time if log.start is None else min(log.start, event.wall_time)
         if event.HasField("session_log") and event.session_log.status == event.session_log.START:
             _purge(log, event.step)
