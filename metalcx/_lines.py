@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from metalcx._json import loads
 from metalcx.errors import DataError
 
 
@@ -36,13 +37,17 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         DataError: Names the file and the line that is no JSON object.
     """
-    if not Path(path).exists():
+    try:
+        lines = Path(path).read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
         return
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n")[:-1], 1):
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give a file that you may read") from None
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            held = json.loads(line)
+            held = loads(line.decode("utf-8"))
         except ValueError as error:
             raise bad_line(path, number, error) from None
         if not isinstance(held, dict):

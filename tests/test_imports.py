@@ -21,6 +21,7 @@ PACKAGE = ROOT / "metalcx"
 # histories stand above encoders.
 FLOORS: dict[str, float] = {
     "errors": 0,
+    "_json": 0,
     "_resources": 0,
     "_checkpoint": 1,
     "_device": 1,
@@ -64,6 +65,7 @@ OPTIONAL = {
     "transformers",
     "keras",
     "tensorboard",
+    "google",  # protobuf, which tensorboard brings
     "wandb",
     "mlflow",
     "yaml",

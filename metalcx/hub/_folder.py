@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from metalcx._json import loads
 from metalcx.corpora._swap import readable
 from metalcx.errors import ModelError, name_some
 
@@ -103,14 +104,10 @@ def is_model(path: Path) -> bool:
 
 
 def parse_json(raw: bytes, where: Path) -> Any:
-    """JSON without NaN or infinity."""
-
-    def refuse(word: str) -> None:
-        raise ValueError(f"{word} is not JSON")
-
+    """JSON without NaN or infinity, and no key twice."""
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
+        return loads(raw.decode("utf-8"))
+    except ValueError as error:
         raise ModelError(f"{where}: is not whole, plain JSON ({str(error)[:80]}); save the model again") from None
 
 

@@ -1,0 +1,36 @@
+"""JSON that others wrote, read with distrust."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def loads(text: str, constants: bool = False) -> Any:
+    """What a JSON text says.
+
+    Args:
+        text: The text.
+        constants: Whether NaN and Infinity are read, which are no JSON, but which many programs write.
+
+    Raises:
+        ValueError: If it is no JSON, nested too deeply, or names a key of an object twice, of which readers take
+            one or the other.
+    """
+    try:
+        return json.loads(text, parse_constant=None if constants else _refuse, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r:.60} stands there twice")
+    return found
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON; use null")
