@@ -88,7 +88,8 @@ def child(name: str, seconds: float, report: Path, found: Path) -> None:
         import atheris
     except ImportError:
         atheris = None
-    with tempfile.TemporaryDirectory(prefix="metalcx-fuzz-") as text:
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a million small files are written
+    with tempfile.TemporaryDirectory(prefix="metalcx-fuzz-", dir=memory) as text:
         folder = Path(text)
         if atheris is None:
             by_chance(Trial(name, folder, report, found), seconds)
