@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 
@@ -14,11 +15,13 @@ def loads(text: str, constants: bool = False) -> Any:
         constants: Whether NaN and Infinity are read, which are no JSON, but which many programs write.
 
     Raises:
-        ValueError: If it is no JSON, nested too deeply, or names a key of an object twice, of which readers take
-            one or the other.
+        ValueError: If it is no JSON, nested too deeply, holds a number too large, or names a key of an object twice,
+            of which readers take one or the other.
     """
     try:
-        return json.loads(text, parse_constant=None if constants else _refuse, object_pairs_hook=_object)
+        if constants:
+            return json.loads(text, object_pairs_hook=_object)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -30,6 +33,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the key {twice!r:.60} stands there twice")
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text:.20} is larger than any number")
+    return number
 
 
 def _refuse(word: str) -> Any:

@@ -28,6 +28,7 @@ FLOORS: dict[str, float] = {
     "_lines": 1,
     "_parallel": 1,
     "_schedule": 1,
+    "_weights": 1,
     "curves": 1,
     "graphs": 1,
     "protocol": 2,

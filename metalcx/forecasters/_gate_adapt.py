@@ -21,6 +21,9 @@ from metalcx.protocol import LEVELS
 #: Smallest support whose runs, held out one at a time, leave enough to forecast from.
 MIN_SUPPORT = 3
 
+#: Most gradient steps that a model on disk may ask for.
+MOST_STEPS = 10_000
+
 #: Runs of support whose worth a width factor of 1 keeps.
 WIDTH_PRIOR = 8.0
 
@@ -50,9 +53,10 @@ class InnerLoop:
         object.__setattr__(self, "candidates", tuple(sorted({0, *self.candidates})))
         if self.optimiser not in ("adam", "sgd") or self.layers not in ("all", "head"):
             raise DataError(f"optimiser is adam or sgd, layers is all or head; got {self}")
-        if not self.rate > 0 or self.candidates[0] < 0 or self.min_support < MIN_SUPPORT:
+        steps_fit = self.candidates[0] >= 0 and self.candidates[-1] <= MOST_STEPS
+        if not self.rate > 0 or not steps_fit or self.min_support < MIN_SUPPORT:
             raise DataError(
-                f"rate is positive, steps are not negative, min_support is at least {MIN_SUPPORT}; got {self}"
+                f"rate is positive, steps are 0 to {MOST_STEPS}, min_support is at least {MIN_SUPPORT}; got {self}"
             )
 
 

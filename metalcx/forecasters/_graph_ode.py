@@ -173,7 +173,7 @@ class LatentGraphODE(TraitsReader, BaseForecaster):
         except (TypeError, KeyError) as error:
             raise ModelError(f"config.json does not describe a LatentGraphODE: {error}") from None
         encoder = encoder_of(config, tensors)
-        return cls(size, loaded(OdeNetwork(size), tensors), encoder)
+        return cls(size, loaded(lambda: OdeNetwork(size), size, tensors), encoder)
 
     def delta(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """What adaptation changed beside the support: the width, the weights if steps were taken, and the process."""

@@ -24,6 +24,10 @@ LAST_ALONE = torch.zeros(N_OUTPUTS)
 LAST_ALONE[GATED.index("last")] = 1e4
 
 
+#: Solvers of torchdiffeq that take no options.
+METHODS = ("rk4", "euler", "midpoint", "heun2", "heun3", "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
+
+
 @dataclass(frozen=True)
 class OdeConfig:
     """Size and parts of an `OdeNetwork`.
@@ -65,6 +69,8 @@ class OdeConfig:
             raise DataError(f"sizes are positive and dropout lies in [0, 1); got {self}")
         if self.dynamics not in ("ode", "direct"):
             raise DataError(f"dynamics is ode or direct; got {self.dynamics!r:.40}")
+        if self.method not in METHODS:
+            raise DataError(f"method is one of {', '.join(METHODS)}; got {self.method!r:.40}")
 
 
 class Law(NamedTuple):

@@ -22,6 +22,7 @@ from metalcx.errors import ModelError, name_some
 FORMAT = "metalcx-model/1"
 CONFIG, WEIGHTS, CARD, METRICS = FILES = ("config.json", "model.safetensors", "README.md", "metrics.json")
 MAX_JSON = 64 << 20
+MAX_WEIGHTS = 1 << 30
 MAX_HEADER = 16 << 20
 
 #: What a model may be called: nothing that a file system reads as more than one plain name.
@@ -63,7 +64,7 @@ def read_folder(path: Path) -> Stored:
     """
     config = read_config(path)
     folder = readable(path)
-    raw = _bytes(folder / WEIGHTS)
+    raw = _bytes(folder / WEIGHTS, MAX_WEIGHTS)
     tensors = _tensors(raw, config, folder / WEIGHTS)
     return Stored(folder, config, tensors, fingerprint(config), len(raw))
 
