@@ -71,7 +71,10 @@ def read_folder(path: Path) -> Stored:
 
 def read_config(path: Path) -> dict[str, Any]:
     """`config.json` of the model at `path`, its keys checked."""
-    folder = readable(path)
+    try:
+        folder = readable(path)
+    except (OSError, ValueError):  # a name that no file system takes
+        raise ModelError(f"{str(path)[:200]!r}: is no path; give a model's folder") from None
     if not folder.exists():
         raise ModelError(f"{path}: there is no such folder; give a model's folder, or a name of `metalcx models list`")
     if not folder.is_dir():
@@ -177,7 +180,7 @@ def _header(raw: bytes, where: Path) -> dict[str, tuple[str, list[int]]]:
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
         end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
         found = {str(name): (str(e["dtype"]), [int(s) for s in e["shape"]]) for name, e in entries.items()}
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
         raise ModelError(f"{where}: the header is not that of a tensor file; copy the folder again") from None
     if len(raw) < 8 + length + end:
         raise ModelError(f"{where}: is cut short: {len(raw)} of {8 + length + end} bytes; copy the file again")

@@ -205,10 +205,27 @@ def test_a_base_that_was_changed_under_its_delta_is_noticed_whatever_was_changed
         hub.load(adapted)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"base": {"path": "../" + "9" * 5000}}, "its base 'tiny-base' is not at"),
+        ({"base": {"path": "../\0"}}, "its base 'tiny-base' is not at"),
+        ({"config": {"steps": 2}}, "do not make a Tiny .AssertionError"),
+        ({"config": []}, "'config' is missing or no dict"),
+        ({"support": {"time_unit": "x"}}, "support curves do not fit"),
+    ],
+)
+def test_a_delta_that_points_nowhere(adapted, change, reason):
+    whole = config_of(adapted)
+    merged = {k: whole[k] | v if k == "base" else v for k, v in change.items()}
+    (adapted / "config.json").write_text(json.dumps(whole | merged))
+    with pytest.raises(ModelError, match=reason):
+        hub.load(adapted)
+
+
 def test_a_shipped_name_cannot_lead_out_of_its_shelf(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("../metalcx-base", "metalcx-base/../metalcx-base", "/metalcx-base", "..", "metalcx-base\0", ""):
-        with pytest.raises(
-            (ModelError, ValueError), match=r"no such folder|null|holds no config|no model of that name"
-        ):
+    away = ("../metalcx-base", "metalcx-base/../metalcx-base", "/metalcx-base", "..", "metalcx-base\0", "", "9" * 5000)
+    for name in away:
+        with pytest.raises(ModelError, match=r"no such folder|is no path|holds no config|no model of that name"):
             mx.load(name)
