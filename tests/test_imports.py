@@ -29,6 +29,7 @@ FLOORS: dict[str, float] = {
     "_parallel": 1,
     "_schedule": 1,
     "_weights": 1,
+    "_whole": 0,
     "curves": 1,
     "graphs": 1,
     "protocol": 2,
