@@ -85,6 +85,7 @@ TEXTS: list[tuple[str, bytes, str]] = [
     ("wandb", b"_step,val_loss\n0,1\n" + CUT + DEEP, "is no whole JSON file"),
     ("keras-csv", b"epoch\xc2\xa0,val_loss\n1,0.5\n", "holds no table whose first column is 'epoch'"),
     ("settings.yaml", bomb(12), "references unfold to more than"),
+    ("settings.yaml", b"a: !!timestamp soon\n", "is no whole YAML file"),
     ("settings.yaml", b"a: &a [*a]\n", "references unfold to more than"),
     ("settings.yaml", b"a: " + b"[" * 1200, "is no whole YAML file"),
     ("settings.yaml", b"a: " + b"x" * (1 << 20), "bytes long, more than"),

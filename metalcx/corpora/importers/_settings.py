@@ -74,7 +74,7 @@ def read_yaml(path: Path) -> dict[Any, Any]:
         node = loader.get_single_node()
         _unfolded(node, {})
         found = None if node is None else loader.construct_document(node)
-    except (yaml.YAMLError, ValueError, TypeError, OSError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OSError, RecursionError) as error:
         raise DataError(f"{path}: is no whole YAML file ({' '.join(str(error).split())[:120]}); mend it") from None
     if not isinstance(found, dict) and found is not None:
         raise DataError(f"{path}: holds {type(found).__name__}, not settings by name; mend it")
