@@ -13,6 +13,7 @@ import logging
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from metalcx.corpora import Corpus, validate
 from metalcx.corpora.build import build_corpus, read_recipe
 from metalcx.decide import DecisionLog
 from metalcx.encoders import EncoderConfig, PretrainConfig, new_encoder, pretrain
+from metalcx.errors import MetalcxError
 from metalcx.forecasters import Baseline
 from metalcx.forecasters._gate_network import GateConfig
 from metalcx.forecasters._ode_network import OdeConfig
@@ -278,6 +280,43 @@ def run(name: str, folder: Path, dies_at: int, say: Any) -> None:
     say.send(count)
 
 
+def quietly(name: str, folder: Path, say: Any, limit: int | None = None) -> None:
+    """The work of a child; says what it ended with. No file may grow beyond `limit` bytes, as on a full disk."""
+    logging.disable(logging.CRITICAL)
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    ended: tuple[str, str] | None = None
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as told:
+        try:
+            JOBS[name].work(folder)
+        except (MetalcxError, OSError) as error:
+            ended = type(error).__name__, str(error)
+        except RuntimeError as error:  # of a command, which said why
+            ended = "command", f"{error}: {told.getvalue()}"
+    say.send(ended)
+
+
+def beside(name: str, folder: Path, n: int, limit: int | None = None) -> list[tuple[str, str] | None]:
+    """What `n` processes that do the same work in one folder at once end with; None is well."""
+    forks = forkserver()
+    pipes = [forks.Pipe(duplex=False) for _ in range(n)]
+    children = [forks.Process(target=quietly, args=(name, folder, there, limit)) for _, there in pipes]
+    for child in children:
+        child.start()
+    found = [here.recv() if here.poll(120) else ("hung", "") for here, _ in pipes]
+    for child in children:
+        child.join(5)
+    return found
+
+
+def forkserver() -> Any:
+    """The process that forks imports this module once, and finds it by its environment alone."""
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["fault_jobs"])
+    return forks
+
+
 @dataclass
 class Tally:
     """What became of a job: kills that met it at work, times it was done, and seconds."""
@@ -293,10 +332,7 @@ class Survivor:
     def __init__(self, name: str, folder: Path, seed: int = 0) -> None:
         self.name, self.job, self.folder = name, JOBS[name], folder
         self.chance = random.Random(seed)
-        # The process that forks imports this module once, and finds it by its environment alone.
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-        self.forks = multiprocessing.get_context("forkserver")
-        self.forks.set_forkserver_preload(["fault_jobs"])
+        self.forks = forkserver()
         unbroken = folder / "unbroken"
         unbroken.mkdir(parents=True)
         self.start(unbroken, None, 0)  # warms what the first child alone would pay for
