@@ -6,8 +6,9 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 # Written after the hosts were installed; a newer list has them installed again.
 HOSTS := .venv/.metalcx-hosts
+LOWEST := .venv-lowest
 
-.PHONY: help setup hosts demo test test-slow soak lint format types wheel clean
+.PHONY: help setup hosts demo test test-slow test-lowest soak lint format types wheel clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -30,6 +31,13 @@ test: setup ## the tests that need no network, no GPU and no long time
 test-slow: hosts ## real hosts, engines, long fits
 	$(PYTEST) -m "slow and not network"
 
+test-lowest: ## the tests with the oldest versions that pyproject.toml allows (torch as in requirements/torch.txt)
+	test -x $(LOWEST)/bin/python || $(or $(PYTHON),python3) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --quiet \
+	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements/torch.txt -r requirements/lowest.txt editables
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	$(LOWEST)/bin/python -m pytest $(PYTEST_ARGS)
+
 soak: setup ## long faults and load, run by hand
 	$(PYTEST) -m soak
 
@@ -48,4 +56,4 @@ wheel: setup ## build the wheel and load its checkpoint in a clean environment
 	$(BIN)/python .ci/check_wheel.py
 
 clean: ## remove what make made
-	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv $(LOWEST) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
