@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
+    """Print the list."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lowest: dict[str, Version] = {}
     for text in (*project["dependencies"], *project["optional-dependencies"]["test"]):
@@ -22,9 +23,7 @@ def main() -> None:
         (bound,) = (Version(part.version) for part in asked.specifier if part.operator == ">=")
         if asked.name != "torch":
             lowest[asked.name] = max(bound, lowest.get(asked.name, bound))
-    print(
-        "# The oldest versions that pyproject.toml allows, made by `python .ci/lowest.py`; `make test-lowest` uses them."
-    )
+    print("# The oldest versions that pyproject.toml allows, for `make test-lowest`; made by `python .ci/lowest.py`.")
     for name in sorted(lowest):
         release = (*lowest[name].release, 0, 0)[: max(3, len(lowest[name].release))]
         print(f"{name}=={'.'.join(map(str, release))}")
