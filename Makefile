@@ -8,8 +8,9 @@ PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 HOSTS := .venv/.metalcx-hosts
 DOCS := .venv/.metalcx-docs
 NOTEBOOKS := .venv/.metalcx-notebooks
+LOWEST := .venv-lowest
 
-.PHONY: help setup hosts demo test test-slow soak notebooks lint format types wheel docs clean
+.PHONY: help setup hosts demo test test-slow test-lowest soak notebooks lint format types wheel docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,6 +32,13 @@ test: setup ## the tests that need no network, no GPU and no long time
 
 test-slow: hosts ## real hosts, engines, long fits
 	$(PYTEST) -m "slow and not network"
+
+test-lowest: ## the tests with the oldest versions that pyproject.toml allows (torch as in requirements/torch.txt)
+	test -x $(LOWEST)/bin/python || $(or $(PYTHON),python3) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --quiet \
+	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements/torch.txt -r requirements/lowest.txt editables
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	$(LOWEST)/bin/python -m pytest $(PYTEST_ARGS)
 
 soak: setup ## long faults and load, run by hand
 	$(PYTEST) -m soak
@@ -63,4 +71,8 @@ docs: setup ## build the documentation into site/, strictly
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
 
 clean: ## remove what make made
-	rm -rf .venv dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+DOCS := .venv/.metalcx-docs
+NOTEBOOKS := .venv/.metalcx-notebooks
+LOWEST := .venv-lowest
+
+.PHONY: help setup hosts demo test test-slow test-lowest soak notebooks lint format types wheel docs clean

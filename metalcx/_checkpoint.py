@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from metalcx._whole import written_whole
 from metalcx.errors import ModelError
 
 
@@ -74,15 +74,15 @@ def save_checkpoint(
         about: Texts to keep with it.
         more: Further tensors.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {f"module.{name}": value for name, value in module.state_dict().items()} | more
     for i, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, partial, metadata=dict(about))
-    os.replace(partial, path)
+    # One mark for all: what a process that was killed left is written over by the next.
+    with written_whole(path, "new") as partial:
+        partial.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}, dict(about)))
 
 
 def other_training(path: Path) -> ModelError:

@@ -46,5 +46,9 @@ class MissingDependencyError(MetalcxError, ImportError):
 def name_some(items: Iterable[object], limit: int = 5) -> str:
     """Name up to `limit` offenders for an error message: ``'a', 'b' and 3 more``."""
     items = list(items)
-    shown = ", ".join(repr(getattr(item, "item", lambda item=item: item)()) for item in items[:limit])
+    shown = ", ".join(_short(repr(getattr(item, "item", lambda item=item: item)())) for item in items[:limit])
     return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:97]}..."

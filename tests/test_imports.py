@@ -21,12 +21,15 @@ PACKAGE = ROOT / "metalcx"
 # histories stand above encoders.
 FLOORS: dict[str, float] = {
     "errors": 0,
+    "_json": 0,
     "_resources": 0,
     "_checkpoint": 1,
     "_device": 1,
     "_lines": 1,
     "_parallel": 1,
     "_schedule": 1,
+    "_weights": 1,
+    "_whole": 0,
     "curves": 1,
     "graphs": 1,
     "protocol": 2,
@@ -64,6 +67,7 @@ OPTIONAL = {
     "transformers",
     "keras",
     "tensorboard",
+    "google",  # protobuf, which tensorboard brings
     "wandb",
     "mlflow",
     "yaml",

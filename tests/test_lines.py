@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,29 @@ def test_a_line_that_is_no_object_is_named(tmp_path: Path, line: str) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere.*cannot be written"):
         append_lines(tmp_path / "nowhere" / "a.jsonl", [{}])
+
+
+def test_what_a_dead_writer_left_of_a_line_goes_and_a_person_s_last_line_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    append_lines(path, [{"t": 1}])
+    with path.open("a") as file:
+        file.write('{"t": 2, "long": "' + "x" * 10_000)
+    append_lines(path, [{"t": 3}])
+    assert [held for _, held in read_lines(path)] == [{"t": 1}, {"t": 3}]
+    path.write_text('{"t": 1}\n{"t": 2}')
+    append_lines(path, [{"t": 3}])
+    assert [held for _, held in read_lines(path)] == [{"t": 1}, {"t": 2}, {"t": 3}]
+
+
+def test_a_full_disk_takes_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jsonl"
+    append_lines(path, [{"t": 1}])
+    whole = path.read_bytes()
+    inner = os.write
+    monkeypatch.setattr("metalcx._lines.os.write", lambda handle, data: inner(handle, data[: len(data) // 2]))
+    with pytest.raises(DataError, match=r"cannot be written \(No space left on device"):
+        append_lines(path, [{"t": 2}])
+    monkeypatch.undo()
+    assert path.read_bytes() == whole
+    append_lines(path, [{"t": 3}])
+    assert [held for _, held in read_lines(path)] == [{"t": 1}, {"t": 3}]

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from metalcx._whole import written_whole
 from metalcx.errors import DataError
 
 
 def write_whole(path: Path, text: str) -> None:
     """Put a text in the place of a file; several processes may do so at once."""
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def claim(path: Path, text: str, complaint: str) -> None:

@@ -81,22 +81,28 @@ def pretrain_encoder(
     spaces = list(dict.fromkeys(cells or ()))
     if twice := {source.name for source in sources} & {cell.value for cell in spaces}:
         raise DataError(f"--cells: a corpus is called {name_some(sorted(twice))} too; give one of them")
-    work = work_folder(out, resume)
-    with working("reading graphs"):
-        known = {source.name: _graphs(source) for source in sources} | {cell.value: _cells(cell) for cell in spaces}
-        graphs, group, proxy, about = _lessons(known)
-    if learn is not Lesson.FLOW and not any(about["proxies"].values()):
-        raise DataError("--learn: no zero-cost proxy is known for these graphs; choose flow")
-    fresh = new_encoder(EncoderConfig(encoder.value, hidden), seed)
-    config = PretrainConfig(learn.value, epochs=epochs, seed=seed)
-    with Progress("pre-training") as progress:
-        checkpoint = work / "checkpoint.safetensors"
-        options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "progress": progress}
-        losses = pretrain(fresh, graphs, config, proxy=proxy, group=group, **options)
-    about |= {"encoder": encoder.value, "learned": learn.value, "epochs": epochs, "seed": seed, "graphs": len(graphs)}
-    about |= {"surrogate_loss": float(losses[-1, 0]), "ranking_loss": float(losses[-1, 1])}
-    hub.save_encoder(fresh, out, name=model_name(out), card=_card(model_name(out), sources, about), metrics=about)
-    shutil.rmtree(work, ignore_errors=True)
+    with work_folder(out, resume) as work:
+        with working("reading graphs"):
+            known = {source.name: _graphs(source) for source in sources} | {cell.value: _cells(cell) for cell in spaces}
+            graphs, group, proxy, about = _lessons(known)
+        if learn is not Lesson.FLOW and not any(about["proxies"].values()):
+            raise DataError("--learn: no zero-cost proxy is known for these graphs; choose flow")
+        fresh = new_encoder(EncoderConfig(encoder.value, hidden), seed)
+        config = PretrainConfig(learn.value, epochs=epochs, seed=seed)
+        with Progress("pre-training") as progress:
+            checkpoint = work / "checkpoint.safetensors"
+            options: dict[str, Any] = {"checkpoint": checkpoint, "device": device, "progress": progress}
+            losses = pretrain(fresh, graphs, config, proxy=proxy, group=group, **options)
+        about |= {
+            "encoder": encoder.value,
+            "learned": learn.value,
+            "epochs": epochs,
+            "seed": seed,
+            "graphs": len(graphs),
+        }
+        about |= {"surrogate_loss": float(losses[-1, 0]), "ranking_loss": float(losses[-1, 1])}
+        hub.save_encoder(fresh, out, name=model_name(out), card=_card(model_name(out), sources, about), metrics=about)
+        shutil.rmtree(work, ignore_errors=True)
     if as_json:
         print_json({"out": str(out), **about})
     else:

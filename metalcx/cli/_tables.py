@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import secrets
 from collections.abc import Callable
@@ -89,7 +91,9 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """
     fresh = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"
     try:
+        _sweep(path)
         with fresh.open("xb") as file:
+            _claimed(file)
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -98,6 +102,25 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         raise DataError(f"{path}: cannot be written ({error.strerror}); choose a place that you may write to") from None
     finally:
         _remove(fresh)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what writers of this file left that were killed: nobody holds it any more."""
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.????????.tmp"):
+        with contextlib.suppress(OSError), stale.open("rb") as file:
+            if _claimed(file):
+                stale.unlink()
+
+
+def _claimed(file: IO[bytes]) -> bool:
+    """Hold a file until it is closed; False if another process does, or the system knows no such thing."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def _remove(path: Path) -> None:

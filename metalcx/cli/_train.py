@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,9 +74,8 @@ def meta_train(
     check_device(device)
     sources = open_sources(corpus)
     split = split_by_family(sources, holdout or ())
-    with joined(device) as crew:
-        # Those beside the first find a folder that it has just made.
-        work = work_folder(out, resume or not crew.first)
+    # Those beside the first find a folder that it has just made.
+    with joined(device) as crew, work_folder(out, resume or not crew.first, crew.first) as work:
         with Progress("meta-training", quiet=not crew.first) as progress:
             tasks = prepared(split.sources, MIN_RUNS)
             if not tasks:
@@ -125,12 +126,25 @@ def open_sources(names: list[str]) -> list[Corpus]:
     return opened
 
 
-def work_folder(out: Path, resume: bool) -> Path:
-    """The folder beside `out` for a training that is not finished; it is there only if that is to be gone on with."""
-    work = out.with_name(f"{out.name}.work")
-    if work.exists() and not resume:
-        raise DataError(f"{work}: holds a training that is not finished; go on with --resume, or delete that folder")
-    return work
+@contextlib.contextmanager
+def work_folder(out: Path, resume: bool, alone: bool = True) -> Iterator[Path]:
+    """The folder beside `out` for a training that is not finished; it is there only if that is to be gone on with.
+
+    Args:
+        out: Where the model goes.
+        resume: Whether a training may be there.
+        alone: Whether to keep other processes out; those that train together with the first come in behind it.
+    """
+    from metalcx.corpora._swap import locked
+
+    work = out.expanduser().with_name(f"{out.name}.work")
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with locked(work.resolve(), "this training") if alone else contextlib.nullcontext():
+        if work.exists() and not resume:
+            raise DataError(
+                f"{work}: holds a training that is not finished; go on with --resume, or delete that folder"
+            )
+        yield work
 
 
 def model_name(out: Path) -> str:

@@ -60,7 +60,7 @@ class PointChecker:
         known = (run >= 0) & (run < n)
         self._note(~known, "run", f"is no run number from 0 to {n - 1}; {RUNS} has {n} rows")
         owner = np.where(known, run, 0)
-        self.counts += np.bincount(run[known], minlength=n)[:n]
+        self._count(run[known])
         before = np.concatenate([[self._run], run[:-1]])
         same = run == before
         self._note(run < before, "run", "goes back; sort the file by (run, t)")
@@ -70,6 +70,12 @@ class PointChecker:
         self._run, self._t = int(run[-1]), float(points.t[-1])
         self._any_inf, self._ends_inf, self._finite = bool(any_inf[-1]), bool(ends_inf[-1]), bool(finite[-1])
         self.row += len(points)
+
+    def _count(self, run: IntArray) -> None:
+        """Points of each run in a batch; of a sorted file it holds a few runs of many."""
+        if len(run):
+            first, last = int(run.min()), int(run.max())
+            self.counts[first : last + 1] += np.bincount(run - first, minlength=last - first + 1)
 
     def finish(self) -> None:
         """Check what only the end of the file shows."""

@@ -16,6 +16,7 @@ from metalcx.corpora._format import (
     ARCHITECTURES,
     CURVES,
     MANIFEST,
+    MAX_MANIFEST,
     RUN_COLUMNS,
     RUNS,
     SECONDS,
@@ -265,6 +266,8 @@ def read_manifest(folder: Path) -> Manifest:
     """`corpus.json` of a folder, every complaint with its path."""
     file = folder / MANIFEST
     try:
+        if file.stat().st_size > MAX_MANIFEST:
+            raise CorpusError(f"is {file.stat().st_size} bytes long, more than the {MAX_MANIFEST} of any corpus")
         return Manifest.parse(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise CorpusError(f"{file}: cannot be read ({error}); restore it or write the corpus again") from error

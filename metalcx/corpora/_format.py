@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from metalcx._json import loads
 from metalcx.curves import Metric
 from metalcx.errors import CorpusError, DataError, name_some
 
@@ -22,6 +23,8 @@ MANIFEST, TASKS, RUNS, CURVES, ARCHITECTURES = (
     "architectures.parquet",
 )
 FILES = (MANIFEST, TASKS, RUNS, CURVES, ARCHITECTURES)
+#: Bytes of a `corpus.json` at most; it holds a few lines.
+MAX_MANIFEST = 16 << 20
 RUN_STATUSES = ("completed", "diverged", "censored")
 SECONDS = "seconds"
 
@@ -154,7 +157,7 @@ class Manifest:
         try:
             found = loads(text)
         except ValueError as error:
-            raise CorpusError(f"is not JSON ({error}); it may be half-written") from None
+            raise CorpusError(f"is not JSON ({error!s:.120}); it may be half-written") from None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             said = found.get("format") if isinstance(found, dict) else found
             raise CorpusError(f"'format' is {said!r:.80}; this version of metalcx reads {FORMAT!r}")
@@ -200,12 +203,3 @@ def _metrics(found: Any) -> tuple[Metric, ...]:
         return tuple(Metric(**{"goal": None, **declared}) for declared in found)
     except DataError as error:
         raise CorpusError(f"'metrics': {error}") from None
-
-
-def loads(text: str) -> Any:
-    """`json.loads` that refuses NaN and Infinity, which are no JSON."""
-    return json.loads(text, parse_constant=_no_constant)
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON; use null")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metalcx.corpora._pages import check_pages
+from metalcx.corpora._table import MAX_CELLS
 from metalcx.errors import DataError
 
 if TYPE_CHECKING:
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from metalcx.curves import Curves, Metric
 
 _PARQUET = b"PAR1"
+_INDEX = re.compile(r"__index_level_\d+__")
 
 #: Columns that are names, whatever they look like: run 007 is not run 7, and a run may be called NA.
 _NAMES = ("run", "task")
@@ -50,12 +54,18 @@ def _head(path: Path) -> bytes:
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     try:
-        return pd.read_parquet(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        check_pages(path)
+        with pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
+            if file.metadata.num_rows * file.metadata.num_columns > MAX_CELLS:
+                raise ValueError(f"it states {file.metadata.num_rows} rows, too many for a table")
+            # What pandas notes beside the table could turn columns into an index, or name types that there are not.
+            frame: pd.DataFrame = file.read().to_pandas(ignore_metadata=True)
+        return frame.drop(columns=[c for c in frame.columns if _INDEX.fullmatch(str(c))])
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         first = str(error).splitlines()[0].split(". ")[0][:120]
         raise DataError(f"{path}: is no whole Parquet file ({first}); write it again") from None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from metalcx.corpora._format import MANIFEST, RUN_STATUSES
+from metalcx._json import loads
+from metalcx.corpora._format import MANIFEST, MAX_MANIFEST, RUN_STATUSES
 from metalcx.corpora._swap import readable
 from metalcx.curves import Curves, Metric
 from metalcx.errors import CorpusError, name_some
@@ -22,12 +22,7 @@ def refuse_unless_corpus(path: Path) -> None:
     if not path.is_dir():
         raise CorpusError(f"{path}: is a file; give a folder")
     entries = list(path.iterdir())
-    try:
-        said = json.loads((path / MANIFEST).read_text(encoding="utf-8")) if (path / MANIFEST).is_file() else None
-    except ValueError:
-        said = None
-    is_corpus = isinstance(said, dict) and str(said.get("format")).startswith("metalcx-corpus/")
-    if entries and not is_corpus:
+    if entries and not _says_corpus(path / MANIFEST):
         raise CorpusError(
             f"{path}: is there and is no corpus; it is not overwritten. Give another folder, or remove it"
         )
@@ -36,6 +31,16 @@ def refuse_unless_corpus(path: Path) -> None:
         raise CorpusError(
             f"{path}: holds folders ({name_some(folders)}), so it is more than a corpus and is not overwritten"
         )
+
+
+def _says_corpus(manifest: Path) -> bool:
+    try:
+        if not manifest.is_file() or manifest.stat().st_size > MAX_MANIFEST:
+            return False
+        said = loads(manifest.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(said, dict) and str(said.get("format")).startswith("metalcx-corpus/")
 
 
 def refuse_unless_fitting(

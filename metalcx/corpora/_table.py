@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from metalcx.corpora._pages import Chunk, check_pages, row_groups
 from metalcx.errors import CorpusError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 1 << 17
+#: Cells of a table that is read as a whole, at most: a constant column of a billion rows takes a few bytes on disk.
+MAX_CELLS = 1 << 28
 
 
 class TableFile:
@@ -38,6 +41,7 @@ class TableFile:
         with _named(path, "is no whole Parquet file"):
             if not path.is_file():
                 raise CorpusError(f"{path}: the file is missing; a corpus folder is complete or it is none")
+            self._groups = row_groups(path)
             self._file = pq.ParquetFile(path, **options)
         counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
         self.starts: npt.NDArray[np.int64] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -62,14 +66,7 @@ class TableFile:
 
     def groups_with(self, column: str, wanted: npt.NDArray[np.integer[Any]]) -> list[int]:
         """Row groups that may hold one of `wanted` (ascending), by the statistics in the footer."""
-        index = self._file.metadata.schema.to_arrow_schema().get_field_index(column)
-        return [g for g in range(self._file.num_row_groups) if self._may_hold(g, index, wanted)]
-
-    def _may_hold(self, group: int, index: int, wanted: npt.NDArray[np.integer[Any]]) -> bool:
-        stats = self._file.metadata.row_group(group).column(index).statistics
-        if stats is None or not stats.has_min_max:
-            return True
-        return bool(np.searchsorted(wanted, stats.min, "left") < np.searchsorted(wanted, stats.max, "right"))
+        return [g for g, chunks in enumerate(self._groups) if _may_hold(chunks, column, wanted)]
 
     def batches(
         self, columns: Iterable[str] | None = None, groups: Iterable[int] | None = None, rows: int = BATCH_ROWS
@@ -82,6 +79,9 @@ class TableFile:
         wanted = None if columns is None else list(columns)
         for group in range(self._file.num_row_groups) if groups is None else groups:
             start = int(self.starts[group])
+            for column in wanted or self.schema.names:
+                with _named(self.path, "is damaged", lambda g=group, c=column: f"{self._rows_of(g)}, column {c!r}"):
+                    check_pages(self.path, group, column)
             source = self._file.iter_batches(rows, row_groups=[group], columns=wanted)
             while True:
                 with _named(self.path, "is damaged", lambda group=group: self._damage(group, wanted)):
@@ -96,26 +96,39 @@ class TableFile:
         import pyarrow as pa
 
         names = self.schema.names if columns is None else list(columns)
+        if self.rows * len(names) > MAX_CELLS:
+            raise CorpusError(f"{self.path}: states {self.rows} rows, too many to be read at once; write it in parts")
         schema = pa.schema([self.schema.field(name) for name in names])
         return pa.Table.from_batches([batch.select(names) for _, batch in self.batches(names)], schema=schema)
 
     def _damage(self, group: int, columns: list[str] | None) -> str:
         """Which column of a row group cannot be read, and which rows it spans."""
-        rows = f"rows {self.starts[group]} to {self.starts[group + 1] - 1}"
         for column in columns or self.schema.names:
             try:
                 for _ in self._file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[column]):
                     pass
             except read_errors():
-                return f" in {rows}, column {column!r}"
-        return f" in {rows}"
+                return f"{self._rows_of(group)}, column {column!r}"
+        return self._rows_of(group)
+
+    def _rows_of(self, group: int) -> str:
+        return f" in rows {self.starts[group]} to {self.starts[group + 1] - 1}"
+
+
+def _may_hold(chunks: tuple[Chunk, ...], column: str, wanted: npt.NDArray[np.integer[Any]]) -> bool:
+    """Whether a column of int32 may hold one of `wanted`; it may where nothing is stated."""
+    for chunk in chunks:
+        if chunk.column == column and chunk.least is not None and chunk.largest is not None:
+            least, largest = (int.from_bytes(end, "little", signed=True) for end in (chunk.least, chunk.largest))
+            return bool(np.searchsorted(wanted, least, "left") < np.searchsorted(wanted, largest, "right"))
+    return True
 
 
 def read_errors() -> tuple[type[Exception], ...]:
-    """What pyarrow raises on a file that is damaged."""
+    """What is raised on a file that is damaged; many of pyarrow's are `ValueError` too."""
     import pyarrow as pa
 
-    return pa.ArrowException, OSError, UnicodeDecodeError
+    return pa.ArrowException, OSError, ValueError
 
 
 class _named:  # noqa: N801 - reads as a word: `with _named(path, ...)`

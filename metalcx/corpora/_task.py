@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from metalcx.corpora._format import CURVES, RUNS, SECONDS, loads
+from metalcx._json import loads
+from metalcx.corpora._format import CURVES, RUNS, SECONDS
 from metalcx.corpora._table import strings
 from metalcx.curves import Curves, Metric
 from metalcx.errors import CorpusError, name_some

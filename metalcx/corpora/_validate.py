@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from metalcx._json import loads
 from metalcx.corpora._check_points import PointChecker, RunFacts
 from metalcx.corpora._checksums import checksum_problems
 from metalcx.corpora._corpus import Corpus, structure_problems
@@ -26,7 +27,6 @@ from metalcx.corpora._format import (
     TASK_COLUMNS,
     TASKS,
     Column,
-    loads,
 )
 from metalcx.corpora._points import Points
 from metalcx.corpora._report import Findings, Report
@@ -208,7 +208,7 @@ class _Check:
 def _json_problem(column: str, text: str) -> str | None:
     try:
         found = loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return f"is not JSON ({error}): {text!r:.60}"
     if column == "config" and not isinstance(found, dict):
         return f"is no JSON object: {text!r:.60}; write {{}} where nothing is known"

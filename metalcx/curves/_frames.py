@@ -30,7 +30,10 @@ class _Runs:
         if len(missing):
             raise DataError(f"{source}: column 'run' is missing in row {missing[0] + 1}; fill it in")
         # The ids as given, in the order of their first row: a person finds their runs where they left them.
-        codes, ids = pd.factorize(df["run"])
+        try:
+            codes, ids = pd.factorize(df["run"])
+        except TypeError:
+            raise DataError(f"{source}: column 'run' holds what is no id; write text or numbers") from None
         return cls(source, np.asarray(ids, dtype=object), codes.astype(np.int64))
 
     def named(self, bad: BoolArray) -> str:
@@ -149,6 +152,12 @@ def _values(df: pd.DataFrame, metric: Metric, column: str, owners: _Runs) -> Flo
 
 
 def _numbers(df: pd.DataFrame, column: str, owners: _Runs) -> FloatArray:
+    kind = df[column].dtype
+    if kind.kind in "bmMc" and len(df):  # pandas would count the nanoseconds of a date
+        raise DataError(
+            f"{owners.source}: column {column!r} holds {df[column].iloc[0]!r}, which is no number, in runs "
+            f"{owners.named(np.ones(len(df), dtype=bool))}; write numbers, NaN or inf"
+        )
     numbers = pd.to_numeric(df[column], errors="coerce").to_numpy(dtype=np.float64)
     bad = np.isnan(numbers) & df[column].notna().to_numpy()
     if bad.any():

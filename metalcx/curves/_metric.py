@@ -15,6 +15,13 @@ from metalcx.errors import DataError
 FloatArray = npt.NDArray[np.float64]
 
 
+def _is_finite(value: numbers.Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float holds
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
     """Name, direction and bounds of what a curve measures.
@@ -45,7 +52,7 @@ class Metric:
             value = getattr(self, side)
             if value is not None and not isinstance(value, numbers.Real):
                 raise DataError(f"metric {self.name!r}: {side} bound {value!r} is not a number; leave it out instead")
-            if value is not None and not math.isfinite(value):
+            if value is not None and not _is_finite(value):
                 raise DataError(f"metric {self.name!r}: {side} bound {value!r} is not finite; leave it out instead")
         if self.lower is not None and self.upper is not None and self.lower >= self.upper:
             raise DataError(f"metric {self.name!r}: lower bound {self.lower} is not below upper bound {self.upper}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from metalcx._lines import append_lines, bad_line, read_lines
-from metalcx.errors import DataError
+from metalcx.errors import DataError, name_some
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,21 @@ class Decision:
         """
         names = [f.name for f in fields(cls)]
         if sorted(known) != sorted(names):
-            raise DataError(f"not a decision: it has {sorted(known)}, a decision {sorted(names)}")
-        missing = {f.name for f in fields(cls) if f.type == "float" and known[f.name] is None}
-        return cls(**{**known, **dict.fromkeys(missing, math.nan)})
+            raise DataError(f"not a decision: it has {name_some(sorted(known), 9)}, a decision {sorted(names)}")
+        return cls(**{f.name: _held(f.name, str(f.type), known[f.name]) for f in fields(cls)})
+
+
+def _held(name: str, kind: str, value: Any) -> Any:
+    """A field of a decision from its JSON value; None stands for NaN.
+
+    Raises:
+        DataError: If it is of another kind.
+    """
+    if kind == "float" and (value is None or (type(value) in (int, float) and abs(value) < 1e300)):
+        return math.nan if value is None else value
+    if kind == "Any" or (kind in ("bool", "str") and type(value).__name__ == kind):
+        return value
+    raise DataError(f"not a decision: {name} is {value!r:.60}")
 
 
 def plain(value: Any) -> Any:

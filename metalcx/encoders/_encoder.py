@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from metalcx._weights import check_sizes
 from metalcx.encoders._batch import FloatArray, Graph, GraphBatch, as_batch
 from metalcx.encoders._inputs import Inputs, inputs_of
 from metalcx.encoders._layers import FlowLayer, GatedLayer, GINLayer, summed
@@ -128,7 +129,9 @@ class GraphEncoder(nn.Module):
         if known.pop("features", None) != list(FEATURES):
             raise ModelError("the encoder was made for other descriptions of operations than this version has; retrain")
         try:
-            encoder = new_encoder(EncoderConfig(**known))
+            size = EncoderConfig(**known)
+            check_sizes(lambda: new_encoder(size), size, tensors)
+            encoder = new_encoder(size)
             encoder.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
         except (TypeError, RuntimeError) as error:
             raise ModelError(f"configuration and tensors do not make an encoder: {error!s:.200}") from None

@@ -11,12 +11,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from metalcx._weights import check_sizes
 from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError
 from metalcx.forecasters._base import BaseForecaster, Support
 from metalcx.forecasters._configurations import ConfigurationSpace
-from metalcx.forecasters._few_shot import MIN_SUPPORT, InnerLoop, adapted, check_steps, width_factor
+from metalcx.forecasters._few_shot import MIN_SUPPORT, InnerLoop, adapted, check_steps
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
 from metalcx.forecasters._gate_items import cut_times, left_out, support_items
 from metalcx.forecasters._gate_lesson import gate_lesson
@@ -24,6 +25,7 @@ from metalcx.forecasters._gate_network import MEDIAN, GateConfig, GateNetwork
 from metalcx.forecasters._requests import requests
 from metalcx.forecasters._residual import ResidualGP, explained, packed, unpacked
 from metalcx.forecasters._traits import Traits, counting, traits
+from metalcx.forecasters._width import width_factor
 from metalcx.protocol import SHARES
 
 #: Prefix of learned rates among a model's tensors.
@@ -142,6 +144,7 @@ class ExpertGate(BaseForecaster):
             raise ModelError(f"config.json does not describe an ExpertGate: {error}") from None
         rates = {n.removeprefix(RATE): torch.from_numpy(np.array(v)) for n, v in tensors.items() if n.startswith(RATE)}
         weights = {n: v for n, v in tensors.items() if not n.startswith(RATE)}
+        check_sizes(lambda: GateNetwork(size), size, weights)
         network = _loaded(GateNetwork(size), weights)
         shapes = {name: value.shape for name, value in network.named_parameters()}
         if rates and {name: value.shape for name, value in rates.items()} != shapes:
@@ -157,6 +160,8 @@ class ExpertGate(BaseForecaster):
     def with_delta(self, support: Curves, config: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Self:
         """The adapted model of which `delta` gave these."""
         own, told = unpacked(tensors)
+        if own:
+            check_sizes(lambda: GateNetwork(self.config), self.config, own)
         network = _loaded(GateNetwork(self.config), own) if own else self.net
         adapted = replace(
             self,
@@ -173,11 +178,5 @@ class ExpertGate(BaseForecaster):
 
 
 def _loaded(network: GateNetwork, tensors: dict[str, npt.NDArray[Any]]) -> GateNetwork:
-    own = network.state_dict()
-    wrong = [
-        n for n in own.keys() | tensors.keys() if n not in own or n not in tensors or own[n].shape != tensors[n].shape
-    ]
-    if wrong:
-        raise ModelError(f"tensors {sorted(wrong)[:5]} are missing, unknown or of another shape than config.json says")
     network.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in tensors.items()})
     return network.eval()

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import DataError
-from metalcx.forecasters._gate_network import MEDIAN, gate_loss
+from metalcx.forecasters._gate_network import gate_loss
 from metalcx.protocol import LEVELS
 
 #: Smallest support whose runs, held out one at a time, leave enough to forecast from.
 MIN_SUPPORT = 3
 
-#: Runs of support whose worth a width factor of 1 keeps.
-WIDTH_PRIOR = 8.0
+#: Most gradient steps that a model on disk may ask for.
+MOST_STEPS = 10_000
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ class InnerLoop:
         object.__setattr__(self, "candidates", tuple(sorted({0, *self.candidates})))
         if self.optimiser not in ("adam", "sgd") or self.layers not in ("all", "head"):
             raise DataError(f"optimiser is adam or sgd, layers is all or head; got {self}")
-        if not self.rate > 0 or self.candidates[0] < 0 or self.min_support < MIN_SUPPORT:
+        steps_fit = self.candidates[0] >= 0 and self.candidates[-1] <= MOST_STEPS
+        if not self.rate > 0 or not steps_fit or self.min_support < MIN_SUPPORT:
             raise DataError(
-                f"rate is positive, steps are not negative, min_support is at least {MIN_SUPPORT}; got {self}"
+                f"rate is positive, steps are 0 to {MOST_STEPS}, min_support is at least {MIN_SUPPORT}; got {self}"
             )
 
 
@@ -228,22 +229,3 @@ def _choose(errors: FloatArray, run: npt.NDArray[np.int64]) -> int:
     behind = by_run - by_run[best]
     near = behind.mean(1) <= behind.std(1, ddof=1) / np.sqrt(len(count))
     return int(np.argmax(near))
-
-
-def width_factor(quantiles: FloatArray, y: npt.NDArray[np.floating], k: int) -> float:
-    """Factor on the quantiles' distance from the median that calibrates held-out forecasts, shrunk to 1.
-
-    Each answer's distance from the median, in units of the half width of the 80 % interval on its
-    side, exceeds 1 for a fifth of the runs if the widths are right; the factor is its 80 % quantile.
-
-    Args:
-        quantiles: Held-out forecasts, shape (b, len(LEVELS)).
-        y: Their answers, shape (b,).
-        k: Number of runs from which they come.
-    """
-    median = quantiles[:, MEDIAN]
-    low, high = (quantiles[:, int(np.flatnonzero(np.isclose(LEVELS, p))[0])] for p in (0.1, 0.9))
-    half = np.where(y >= median, high - median, median - low)
-    ratio = float(np.quantile(np.abs(y - median) / np.maximum(half, 1e-9), 0.8))
-    shrunk = np.exp(np.log(np.clip(ratio, 0.2, 5.0)) * k / (k + WIDTH_PRIOR))
-    return float(shrunk)

@@ -16,7 +16,7 @@ from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError, name_some
 from metalcx.forecasters._base import BaseForecaster, Support
-from metalcx.forecasters._few_shot import MIN_SUPPORT, InnerLoop, Lesson, adapted, check_steps, width_factor
+from metalcx.forecasters._few_shot import MIN_SUPPORT, InnerLoop, Lesson, adapted, check_steps
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
 from metalcx.forecasters._gate_items import SUPPORT_CUTS, cut_times, left_out, spread
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig
@@ -26,6 +26,7 @@ from metalcx.forecasters._ode_network import OdeNetwork, Reached
 from metalcx.forecasters._ode_tensors import Runs, Times, as_runs, as_times
 from metalcx.forecasters._reader import TraitsReader, changed, check_width, encoder_of, loaded, tensors_of
 from metalcx.forecasters._residual import ResidualGP, explained, packed, unpacked
+from metalcx.forecasters._width import width_factor
 from metalcx.protocol import SHARES
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class LatentGraphODE(TraitsReader, BaseForecaster):
         except (TypeError, KeyError) as error:
             raise ModelError(f"config.json does not describe a LatentGraphODE: {error}") from None
         encoder = encoder_of(config, tensors)
-        return cls(size, loaded(OdeNetwork(size), tensors), encoder)
+        return cls(size, loaded(lambda: OdeNetwork(size), size, tensors), encoder)
 
     def delta(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """What adaptation changed beside the support: the width, the weights if steps were taken, and the process."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from metalcx.errors import DataError
 from metalcx.forecasters._gate_network import GateConfig
 
+#: Solvers of torchdiffeq that take no options.
+METHODS = ("rk4", "euler", "midpoint", "heun2", "heun3", "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
+
 
 @dataclass(frozen=True)
 class OdeConfig:
@@ -50,3 +53,5 @@ class OdeConfig:
             raise DataError(f"sizes are positive and dropout lies in [0, 1); got {self}")
         if self.dynamics not in ("ode", "direct"):
             raise DataError(f"dynamics is ode or direct; got {self.dynamics!r:.40}")
+        if self.method not in METHODS:
+            raise DataError(f"method is one of {', '.join(METHODS)}; got {self.method!r:.40}")

@@ -186,7 +186,7 @@ class RankNet(TraitsReader, BaseForecaster):
             size, inner = RankConfig(**config["network"]), InnerLoop(**config["inner"])
         except (TypeError, KeyError) as error:
             raise ModelError(f"config.json does not describe a RankNet: {error}") from None
-        return cls(size, loaded(RankNetwork(size), tensors), encoder_of(config, tensors), inner)
+        return cls(size, loaded(lambda: RankNetwork(size), size, tensors), encoder_of(config, tensors), inner)
 
     def delta(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """What adaptation changed beside the support: the weights if steps were taken, and the calibration."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from metalcx._weights import check_sizes
 from metalcx.curves import Curves
 from metalcx.errors import ModelError, name_some
 from metalcx.forecasters._base import Support
@@ -85,17 +87,16 @@ def encoder_of(config: dict[str, Any], tensors: Tensors) -> GraphEncoder | None:
     return GraphEncoder.build(dict(config["encoder"]), own)
 
 
-def loaded(network: Network, tensors: Tensors) -> Network:
-    """The network with all of its weights, in evaluation mode.
+def loaded(make: Callable[[], Network], config: Any, tensors: Tensors) -> Network:
+    """The network that `make` makes with all of its weights, in evaluation mode.
 
     Raises:
-        ModelError: If they do not fit it.
+        ModelError: If they do not fit what `config` says of it.
     """
-    own = {name: torch.from_numpy(np.array(v)) for name, v in tensors.items() if not name.startswith(_ENCODER)}
-    try:
-        network.load_state_dict(own)
-    except RuntimeError as error:
-        raise ModelError(f"tensors do not fit config.json: {error!s:.200}") from None
+    own = {name: np.array(value) for name, value in tensors.items() if not name.startswith(_ENCODER)}
+    check_sizes(make, config, own)
+    network = make()
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in own.items()})
     return network.eval()
 
 

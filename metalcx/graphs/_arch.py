@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from metalcx._json import loads
 from metalcx.errors import DataError
 from metalcx.graphs._hash import canonical_hash
 from metalcx.graphs._rules import graph_problem, neighbours, topological_order
@@ -51,8 +52,8 @@ class ArchGraph:
             DataError: If it is no JSON, or the graph breaks a rule.
         """
         try:
-            graph = json.loads(text, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
+            graph = loads(text)
+        except ValueError as error:
             raise DataError(f"the graph is not JSON ({error}): {text!r:.60}") from error
         problem = graph_problem(graph)
         if problem is not None:
@@ -102,7 +103,7 @@ def _as_json(nodes: list[dict[str, Any]]) -> Any:
     """Copies of the nodes as JSON would give them back, so that a round trip changes nothing."""
     try:
         return json.loads(json.dumps(nodes, allow_nan=False))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"the graph has an attribute that JSON cannot hold ({error}); use plain numbers") from error
 
 
@@ -112,7 +113,3 @@ def _count_problem(nodes: list[Mapping[str, Any]]) -> str | None:
             if key in node and (type(node[key]) is not int or node[key] < 0):
                 return f"node {i} ({node['op']}) has {key} {node[key]!r:.40}; it is a count, an integer from 0"
     return None
-
-
-def _no_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON; use null")

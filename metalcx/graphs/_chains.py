@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from metalcx._json import loads
 from metalcx.errors import DataError
 from metalcx.graphs._arch import ArchGraph
 from metalcx.graphs._prune import chain, chained
@@ -16,7 +16,8 @@ from metalcx.graphs._words import operation, plain_words, refuse
 _BLOCKS = ("identity", "mbconv3x3_e3", "mbconv5x5_e6")
 _MACRO = "the architecture of NAS-Bench-Macro"
 _METAQNN = "the MetaQNN network"
-_LAYER = re.compile(r"([A-Z]+)\((\d+(?:,\s*\d+)*)\)")
+_RNN = "the recurrent network"
+_LAYER = re.compile(r"([A-Z]+)\((\d{1,9}(?:,\s*\d{1,9})*)\)", re.ASCII)
 # MetaQNN's layers: operation, and what its arguments are. D(k, n) is the k-th of n dropouts.
 _LAYERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "C": ("conv", ("out", "kernel", "stride")),
@@ -26,8 +27,8 @@ _LAYERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "GAP": ("global_pool", ("out",)),
     "SM": ("softmax", ("out",)),
 }
-_STACK = re.compile(r"([a-z]+)-l(\d{1,3})-u(\d{1,6})")
-_CELL = re.compile(r"([a-z]+)-(\d{1,6})(?:-.*)?")
+_STACK = re.compile(r"([a-z]+)-l(\d{1,3})-u(\d{1,6})", re.ASCII)
+_CELL = re.compile(r"([a-z]+)-(\d{1,6})(?:-.*)?", re.ASCII)
 
 
 def from_nasbench_macro(text: str) -> ArchGraph:
@@ -115,10 +116,11 @@ def from_rnn(text: str) -> ArchGraph:
     stack, cell = _STACK.fullmatch(text), _CELL.fullmatch(text)
     if stack is not None:
         units = {"out": int(stack[3])}
-        return chain([{"op": "embedding", **units}, *[{"op": stack[1], **units}] * int(stack[2]), {"op": "linear"}])
+        layer = {"op": operation(stack[1], _RNN, text), **units}
+        return chain([{"op": "embedding", **units}, *[layer] * int(stack[2]), {"op": "linear"}])
     if cell is None:
-        raise refuse("the recurrent network", text, "is neither like lstm-l2-u90 nor like gru-64-avg-patch32")
-    return chain([{"op": "embedding"}, {"op": cell[1], "out": int(cell[2])}, {"op": "linear"}])
+        raise refuse(_RNN, text, "is neither like lstm-l2-u90 nor like gru-64-avg-patch32")
+    return chain([{"op": "embedding"}, {"op": operation(cell[1], _RNN, text), "out": int(cell[2])}, {"op": "linear"}])
 
 
 def from_layers(layers: Sequence[str | Mapping[str, Any]] | str) -> ArchGraph:
@@ -136,6 +138,6 @@ def from_layers(layers: Sequence[str | Mapping[str, Any]] | str) -> ArchGraph:
 
 def _from_json(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return loads(text)
+    except ValueError as error:
         raise refuse("the list of layers", text, f"is not JSON ({error})") from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from metalcx._json import loads
 from metalcx.errors import DataError
 from metalcx.graphs._arch import ArchGraph
 from metalcx.graphs._prune import prune
@@ -46,8 +46,8 @@ def from_nasbench101(matrix: ArrayLike, ops: Sequence[str]) -> ArchGraph:
 def from_nasbench101_json(text: str) -> ArchGraph:
     """The graph of ``{"matrix": [[0, 1], [0, 0]], "ops": ["input", "output"]}``; see `from_nasbench101`."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = loads(text)
+    except ValueError as error:
         raise refuse(_WHAT, text, f"is not JSON ({error})") from error
     ops = found.get("ops") if isinstance(found, Mapping) else None
     if not isinstance(ops, list) or "matrix" not in found:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from metalcx._json import loads
 from metalcx.errors import DataError
 from metalcx.graphs._arch import ArchGraph
 from metalcx.graphs._prune import prune
@@ -45,8 +45,8 @@ def from_nasbench_nlp(recipe: Mapping[str, Any] | str) -> ArchGraph:
 
 def _from_json(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return loads(text)
+    except ValueError as error:
         raise refuse(_WHAT, text, f"is not JSON ({error})") from error
 
 

@@ -45,6 +45,8 @@ class History:
                 f"{k} checkpoints of {n} examples do not fit features of shape {self.features.shape} and outputs of "
                 f"shape {self.outputs.shape}"
             )
+        if not 0 <= self.n_train <= n:
+            raise DataError(f"the training part has {self.n_train} of {n} examples; give a number from 0 to {n}")
         if not np.isfinite(self.t).all() or (np.diff(np.sort(self.t)) == 0).any():
             raise DataError(f"times of checkpoints are numbers, none of them twice; got {self.t}")
         # Whatever order they come in, time is what orders them.

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from metalcx._json import loads
 from metalcx.corpora._swap import readable
 from metalcx.errors import ModelError, name_some
 
 FORMAT = "metalcx-model/1"
 CONFIG, WEIGHTS, CARD, METRICS = FILES = ("config.json", "model.safetensors", "README.md", "metrics.json")
 MAX_JSON = 64 << 20
+MAX_WEIGHTS = 1 << 30
 MAX_HEADER = 16 << 20
 
 #: What a model may be called: nothing that a file system reads as more than one plain name.
@@ -62,14 +64,17 @@ def read_folder(path: Path) -> Stored:
     """
     config = read_config(path)
     folder = readable(path)
-    raw = _bytes(folder / WEIGHTS)
+    raw = _bytes(folder / WEIGHTS, MAX_WEIGHTS)
     tensors = _tensors(raw, config, folder / WEIGHTS)
     return Stored(folder, config, tensors, fingerprint(config), len(raw))
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """`config.json` of the model at `path`, its keys checked."""
-    folder = readable(path)
+    try:
+        folder = readable(path)
+    except (OSError, ValueError):  # a name that no file system takes
+        raise ModelError(f"{str(path)[:200]!r}: is no path; give a model's folder") from None
     if not folder.exists():
         raise ModelError(f"{path}: there is no such folder; give a model's folder, or a name of `metalcx models list`")
     if not folder.is_dir():
@@ -103,14 +108,10 @@ def is_model(path: Path) -> bool:
 
 
 def parse_json(raw: bytes, where: Path) -> Any:
-    """JSON without NaN or infinity."""
-
-    def refuse(word: str) -> None:
-        raise ValueError(f"{word} is not JSON")
-
+    """JSON without NaN or infinity, and no key twice."""
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
+        return loads(raw.decode("utf-8"))
+    except ValueError as error:
         raise ModelError(f"{where}: is not whole, plain JSON ({str(error)[:80]}); save the model again") from None
 
 
@@ -179,7 +180,7 @@ def _header(raw: bytes, where: Path) -> dict[str, tuple[str, list[int]]]:
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
         end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
         found = {str(name): (str(e["dtype"]), [int(s) for s in e["shape"]]) for name, e in entries.items()}
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError):
         raise ModelError(f"{where}: the header is not that of a tensor file; copy the folder again") from None
     if len(raw) < 8 + length + end:
         raise ModelError(f"{where}: is cut short: {len(raw)} of {8 + length + end} bytes; copy the file again")

@@ -17,7 +17,17 @@ from metalcx.protocol import Forecaster
 DELTA = "delta."
 
 #: What building a model from a folder that lies about itself can raise.
-_MISFITS = (TypeError, KeyError, ValueError, IndexError, AttributeError, RuntimeError, ArithmeticError, MemoryError)
+_MISFITS = (
+    TypeError,
+    KeyError,
+    ValueError,
+    IndexError,
+    AttributeError,
+    RuntimeError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+)
 
 
 def load(name_or_path: str | Path, *, base: str | Path | None = None) -> Forecaster:
@@ -134,13 +144,20 @@ def _base_of(stored: Stored, given: str | Path | None) -> Stored:
 
 
 def _find(delta: Path, name: str, path: str | None) -> Path:
-    if path is not None and (delta / PurePosixPath(path)).is_dir():
+    if path is not None and _is_folder(delta / PurePosixPath(path)):
         return delta / PurePosixPath(path)
     shipped = bundled("pretrained", name)
     if shipped is None:
         place = "among those that ship" if path is None else f"at {path[:200]!r} from there"
         raise ModelError(f"{delta}: its base {name!r} is not {place}; put it back, or load(..., base=its folder)")
     return shipped
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no file system takes
+        return False
 
 
 def _apply(stored: Stored, base: Stored) -> Savable:

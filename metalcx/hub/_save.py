@@ -21,6 +21,7 @@ from metalcx.hub._folder import (
     DTYPES,
     FILES,
     FORMAT,
+    MAX_WEIGHTS,
     METRICS,
     NAME,
     WEIGHTS,
@@ -111,6 +112,8 @@ def write_model(
     from safetensors.numpy import save as to_bytes
 
     weights = to_bytes(dict(sorted(tensors.items())))
+    if len(weights) > MAX_WEIGHTS:
+        raise ModelError(f"the weights take {len(weights)} bytes, more than the {MAX_WEIGHTS} that are read again")
     config = {"format": FORMAT} | head
     config |= {"tensors": declare(tensors), "sha256": hashlib.sha256(weights).hexdigest(), "metalcx": __version__}
     files = {

@@ -122,8 +122,8 @@ class Board:
                     # What was reported as NaN was kept as infinity if it was a divergence.
                     value = float(line["value"])
                     record.add(self.metric, float(line["t"]), value, check_finite=value == value)
-            except (KeyError, TypeError, ValueError) as error:
-                raise bad_line(path, number, f"is no line of a run ({error})") from None
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                raise bad_line(path, number, f"is no line of a run ({error!s:.200})") from None
         if record is not None:
             self._records[record.run] = record
 

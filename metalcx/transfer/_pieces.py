@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx._parallel import crew
+from metalcx._whole import written_whole
+from metalcx.errors import ModelError
 
 Progress = Callable[[int, int, str], None]
 
@@ -87,12 +89,13 @@ def _file(folder: Path, i: int) -> Path:
 
 
 def _write(path: Path, arrays: Arrays) -> None:
-    partial = path.with_suffix(f".{os.getpid()}.part")
-    with partial.open("wb") as file:
+    with written_whole(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
-    os.replace(partial, path)
 
 
 def _read(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, EOFError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: damaged ({error!s:.99}); remove it, and it alone is drawn anew") from None

@@ -139,7 +139,7 @@ def test_half_a_parquet_file(use):
     whole = parquet(table())
     line = use(write("half.parquet", whole[: len(whole) // 2]))
     assert "half.parquet: is no whole Parquet file" in line
-    assert "not found in footer); write it again" in line
+    assert "it does not end in a footer); write it again" in line
     assert "text.parquet: is neither CSV nor a whole Parquet" in use(write("text.parquet", table()))
 
 

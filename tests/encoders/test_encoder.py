@@ -119,7 +119,7 @@ def test_tensors_that_do_not_fit_are_refused():
     config, tensors = encoder.config_dict(), encoder.tensors()
     with pytest.raises(ModelError, match="made for other descriptions"):
         encoder.build({**config, "features": list(FEATURES[1:])}, tensors)
-    with pytest.raises(ModelError, match="do not make an encoder"):
+    with pytest.raises(ModelError, match="of another shape"):
         encoder.build({**config, "hidden": 13}, tensors)
     with pytest.raises(ModelError, match="do not make an encoder"):
         encoder.build({**config, "height": 13}, tensors)

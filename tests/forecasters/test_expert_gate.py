@@ -18,10 +18,11 @@ from metalcx.curves import Curves
 from metalcx.errors import DataError, ModelError
 from metalcx.forecasters._aligned import align
 from metalcx.forecasters._expert_gate import RATE, ExpertGate
-from metalcx.forecasters._few_shot import MIN_SUPPORT, WIDTH_PRIOR, InnerLoop, width_factor
+from metalcx.forecasters._few_shot import MIN_SUPPORT, InnerLoop
 from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
 from metalcx.forecasters._gate_network import MEDIAN, SHARES, GateConfig, GateNetwork, gate_loss
 from metalcx.forecasters._panel import points
+from metalcx.forecasters._width import WIDTH_PRIOR, width_factor
 from metalcx.protocol import LEVELS
 from metalcx.testing import check_forecaster, synthetic_curves
 

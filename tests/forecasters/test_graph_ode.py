@@ -263,7 +263,7 @@ def test_what_will_not_do_is_refused(tmp_path):
     with pytest.raises(ModelError, match="the encoder gives 8 numbers an architecture; the network reads 0"):
         LatentGraphODE(SMALL, encoder=ENCODER)
     config = {**shaken().config_dict(), "network": {"gate": {}}}
-    with pytest.raises(ModelError, match="tensors do not fit"):
+    with pytest.raises(ModelError, match="missing, unknown or of another shape"):
         LatentGraphODE.build(config, shaken().tensors())
     with pytest.raises(ModelError, match="does not describe a LatentGraphODE"):
         LatentGraphODE.build({**config, "network": {"gate": {}, "wings": 2}}, {})

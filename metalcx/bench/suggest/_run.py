@@ -102,7 +102,7 @@ def _chosen(pool: Pool, name: str, method: Method, out: Path) -> Chosen:
     """What was chosen for the target on its sources, kept in a file of its own."""
     if name != "suggest" and method.chosen is None:
         return Chosen(Trust(), "bayes", 0.0)
-    path = out / "chosen" / f"{pool.corpus}-{pool.without[0]}-{len(pool.without)}.json"
+    path = out / "chosen" / f"{pool.corpus}-{pool.without[0].replace('/', '-')}-{len(pool.without)}.json"
     if not path.exists():
         choice, lost = chosen_for(pool.fitter, pool.without)
         said = {"trust": choice.trust.to_dict(), "design": choice.design, "explore": choice.explore, "lost": lost}

@@ -60,7 +60,7 @@ def expand(sections: Sequence[Section], seed: int) -> tuple[DataSpec, ...]:
     draws: Counter[str] = Counter()
     for number, section in enumerate(sections, 1):
         source = section.get("source")
-        where = f"data table {number} (source {source!r})"
+        where = f"data table {number} (source {source!r:.60})"
         if source == "sklearn":
             specs += _of_sklearn(where, section, seed)
         elif str(source) in PROCESSES:

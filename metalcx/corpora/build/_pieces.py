@@ -125,7 +125,9 @@ def read_piece(folder: Path, key: str) -> Arrays:
     except FileNotFoundError:
         raise CorpusError(f"{path}: there is no such file, this piece is not finished; run the build again") from None
     except (OSError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise CorpusError(f"{path}: damaged ({error}); remove it and build again, it alone is made anew") from error
+        raise CorpusError(
+            f"{path}: damaged ({error!s:.99}); remove it and build again, it alone is made anew"
+        ) from error
 
 
 def sweep(folder: Path) -> None:

@@ -105,8 +105,8 @@ def read_recipe(path_or_name: str | Path) -> Recipe:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a recipe") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: is no TOML ({error}); mend that line") from None
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, of a number with thousands of digits
+        raise DataError(f"{path}: is no TOML ({error!s:.120}); mend that line") from None
     try:
         return _parsed(found)
     except DataError as error:

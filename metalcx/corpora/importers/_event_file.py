@@ -28,6 +28,7 @@ class EventFile:
 
     def __init__(self, path: Path) -> None:
         try:
+            from google.protobuf.message import DecodeError
             from tensorboard.compat.proto import event_pb2
             from tensorboard.compat.tensorflow_stub import errors, pywrap_tensorflow
         except ImportError:
@@ -35,7 +36,7 @@ class EventFile:
                 'reading event files needs tensorboard; run pip install "metalcx[tensorboard]"'
             ) from None
         self.path, self._records = path, 0
-        self._event, self._errors = event_pb2.Event, errors
+        self._event, self._errors, self._no_event = event_pb2.Event, errors, DecodeError
         self._reader = pywrap_tensorflow.PyRecordReader_New(str(path))
 
     def fresh(self) -> Iterator[Any]:
@@ -54,6 +55,8 @@ class EventFile:
                 if "truncated" in str(error):
                     return
                 raise DamagedFileError(f"{self.path.name} is damaged after {self._records} records") from None
+            except self._no_event:
+                raise DamagedFileError(f"{self.path.name}: record {self._records} is no event") from None
             self._records += 1
 
 
@@ -78,20 +81,35 @@ def scalar_tag(value: Any) -> str | None:
 
 
 def scalar_value(value: Any) -> float:
-    """The number in a summary value that has one."""
+    """The number in a summary value that has one.
+
+    Raises:
+        DamagedFileError: If its parts contradict each other.
+    """
     if value.WhichOneof("value") == "simple_value":
         return float(value.simple_value)
     from tensorboard.util import tensor_util
 
-    return float(tensor_util.make_ndarray(value.tensor).reshape(-1)[0])
+    try:
+        return float(tensor_util.make_ndarray(value.tensor).reshape(-1)[0])
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
+        raise DamagedFileError(f"{value.tag[:60]!r} holds a tensor that is no number ({error!s:.80})") from None
 
 
 def hyperparameters(value: Any) -> dict[str, object]:
-    """The configuration that the hparams plugin stored with a summary value; empty where it stored none."""
+    """The configuration that the hparams plugin stored with a summary value; empty where it stored none.
+
+    Raises:
+        DamagedFileError: If what is stored is not whole.
+    """
     if value.metadata.plugin_data.plugin_name != "hparams":
         return {}
+    from google.protobuf.message import DecodeError
     from tensorboard.plugins.hparams import plugin_data_pb2
 
-    stored = plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+    try:
+        stored = plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content)
+    except DecodeError:
+        raise DamagedFileError("the hyperparameters stored are not whole") from None
     found = stored.session_start_info.hparams
     return {name: getattr(v, kind) for name, v in found.items() if (kind := v.WhichOneof("kind")) != "null_value"}

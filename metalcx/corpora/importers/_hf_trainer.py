@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from metalcx._json import loads
 from metalcx.corpora.importers._base import Imported, ImportOptions, Tally
 from metalcx.corpora.importers._log_cells import files_below, relative_name
 from metalcx.corpora.importers._logs import LoggedRun, Series, chosen_time, declared, from_runs
@@ -27,7 +27,8 @@ class _State:
 
     @property
     def step(self) -> float:
-        return float(self.held.get("global_step") or 0)
+        said = self.held.get("global_step")
+        return float(said) if isinstance(said, int | float) and said < 1e300 else 0.0
 
     @property
     def folder(self) -> Path:
@@ -65,7 +66,7 @@ def read_hf_trainer(src: Path, options: ImportOptions, tally: Tally) -> Imported
 def _states(src: Path, tally: Tally) -> Iterator[_State]:
     for path in files_below(src, _STATE):
         try:
-            held = json.loads(path.read_text(encoding="utf-8"))
+            held = loads(path.read_text(encoding="utf-8"), constants=True)
         except (ValueError, OSError):
             tally.skip(path.relative_to(src) if src.is_dir() else path, "no whole JSON file")
             continue
@@ -93,8 +94,8 @@ def _series(state: _State, name: str, time: str) -> Series:
 def _numbers(values: Iterable[object], state: _State) -> np.ndarray:
     try:
         return np.array([np.nan if v is None else float(v) for v in values], dtype=np.float64)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{state.path}: log_history holds what is no number ({error}); correct it") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{state.path}: log_history holds what is no number ({error!s:.120}); correct it") from None
 
 
 def _config(held: dict[str, Any]) -> dict[str, object]:

@@ -76,7 +76,7 @@ def begins_with(path: Path, first: str) -> bool:
             line = file.readline(1 << 16)
     except (OSError, UnicodeDecodeError):
         return False
-    return next(iter(next(csv.reader([line], delimiter=_separator(line)), [])), "").strip() == first
+    return next(iter(next(csv.reader([line], delimiter=_separator(line)), [])), "") == first
 
 
 def _separator(header: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from metalcx.errors import DataError, MissingDependencyError
 
+#: Bytes of a file of settings, and values that its references unfold to, at most.
+MAX_BYTES, MAX_VALUES = 1 << 20, 100_000
 _PYTHON_TAG = "tag:yaml.org,2002:python/"
 _WHOLE = re.compile(r"[+-]?\d+")
 
@@ -65,13 +67,31 @@ def read_yaml(path: Path) -> dict[Any, Any]:
 
     Plain.add_multi_constructor(_PYTHON_TAG, _as_written)
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it is {path.stat().st_size} bytes long, more than {MAX_BYTES}")
         # A subclass of SafeLoader: it makes texts, numbers, lists and mappings, and nothing else.
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=Plain)
-    except (yaml.YAMLError, ValueError, OSError) as error:
+        loader = Plain(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        _unfolded(node, {})
+        found = None if node is None else loader.construct_document(node)
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, OSError, RecursionError) as error:
         raise DataError(f"{path}: is no whole YAML file ({' '.join(str(error).split())[:120]}); mend it") from None
     if not isinstance(found, dict) and found is not None:
         raise DataError(f"{path}: holds {type(found).__name__}, not settings by name; mend it")
     return found or {}
+
+
+def _unfolded(node: Any, known: dict[int, int]) -> int:
+    """How many values a node stands for once every reference in it is replaced by what it refers to."""
+    if id(node) not in known:
+        known[id(node)] = MAX_VALUES  # while it is counted: what refers to itself never ends
+        value = getattr(node, "value", None)
+        inside = value if isinstance(value, list) else []
+        parts = [part for item in inside for part in (item if isinstance(item, tuple) else (item,))]
+        known[id(node)] = 1 + sum(_unfolded(part, known) for part in parts)
+    if known[id(node)] >= MAX_VALUES:
+        raise ValueError(f"references unfold to more than {MAX_VALUES} values")
+    return known[id(node)]
 
 
 def _as_written(loader: Any, suffix: str, node: Any) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from metalcx._json import loads
 from metalcx.corpora.importers._base import Imported, ImportOptions, Tally
 from metalcx.corpora.importers._log_cells import files_below, numbers, read_cells, relative_name, series_of
 from metalcx.corpora.importers._logs import LoggedRun, Series, declared, from_runs
@@ -143,7 +143,7 @@ def _config(folder: Path) -> dict[str, object]:
 def _note_unless_whole(name: str, folder: Path, steps: np.ndarray, tally: Tally) -> None:
     path = _beside(folder, "wandb-summary.json")
     try:
-        summary: Any = {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+        summary: Any = {} if path is None else loads(path.read_text(encoding="utf-8"), constants=True)
     except (ValueError, OSError):
         raise DataError(f"{path}: is no whole JSON file; export it again, or remove it") from None
     last = summary.get(_STEP) if isinstance(summary, dict) else None
