@@ -47,6 +47,7 @@ COPIES = {
     "models/metalcx-suggest.md": "pretrained/metalcx-suggest/README.md",
     "corpora/smallnets.md": "datasets/smallnets/README.md",
     "corpora/histories.md": "datasets/histories/README.md",
+    "benchmarks/ode.md": "benchmarks/results/ode/tables.md",
     "benchmarks/transfer.md": "benchmarks/results/transfer/tables.md",
     "benchmarks/lcdb11.md": "benchmarks/results/lcdb11/tables.md",
     "benchmarks/stopping.md": "benchmarks/results/stopping/tables.md",

@@ -22,14 +22,14 @@ from metalcx import hub
 from metalcx._resources import bundled
 from metalcx.encoders import EncoderConfig, new_encoder
 from metalcx.errors import ModelError
-from metalcx.forecasters import LatentGraphODE, RankNet
+from metalcx.forecasters import ExpertGate, LatentGraphODE, RankNet
 from metalcx.forecasters._gate_network import GateConfig
 from metalcx.forecasters._ode_config import OdeConfig
 from metalcx.forecasters._rank_network import RankConfig
 
 SMALL = OdeConfig(gate=GateConfig(members=1, width=8, depth=1), latent=4, hidden=8, heads=2)
 MAKERS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
-    "ExpertGate": (lambda path: shutil.copytree(bundled("pretrained", "metalcx-base"), path), hub.load),
+    "ExpertGate": (lambda path: hub.save(ExpertGate(), path, name="gate"), hub.load),
     "LatentGraphODE": (lambda path: hub.save(LatentGraphODE(SMALL), path, name="ode"), hub.load),
     "RankNet": (lambda path: hub.save(RankNet(RankConfig(channels=4, hidden=8)), path, name="rank"), hub.load),
     "GraphEncoder": (

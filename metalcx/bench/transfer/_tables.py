@@ -16,6 +16,9 @@ from metalcx.bench._markdown import transfer_page
 
 CONTROL = "med5"
 
+#: Who is compared with all others: the first of these that was judged.
+OURS = ("metalcx-ensemble", "metalcx")
+
 #: The simple methods among which the best is taken where a forecaster is said to lose.
 SIMPLE = ("last", "shift", "affine", "theil-sen", "ridge", "gp", "med5")
 
@@ -105,31 +108,38 @@ def _row(name: str, wide: pd.DataFrame, own: pd.DataFrame, chosen: pd.DataFrame)
 
 
 def _versus(errors: pd.DataFrame) -> pd.DataFrame:
-    """Gain of metalcx over each other forecaster at each run's own end, on all tasks that both have."""
-    rows = []
+    """Gain of `ours` over each other forecaster at each run's own end, on all tasks that both have."""
+    rows, own = [], ours(errors)
     for k, part in errors[errors.end == "own"].groupby("K"):
         wide = part.pivot(index=["task", "family"], columns="forecaster", values="error")
-        for name in wide.columns.drop("metalcx") if "metalcx" in wide else ():
-            pair = wide[["metalcx", name]].dropna()
+        for name in wide.columns.drop(own) if own in wide else ():
+            pair = wide[[own, name]].dropna()
             family = pair.index.get_level_values("family").tolist()
-            g = gain(pair["metalcx"].to_numpy(), pair[name].to_numpy(), family)
+            g = gain(pair[own].to_numpy(), pair[name].to_numpy(), family)
             row = {"K": k, "over": name, "tasks": len(pair), "gain": g.value, "low": g.tasks[0], "high": g.tasks[1]}
             rows.append(row | {"family_low": g.families[0], "family_high": g.families[1]})
     return pd.DataFrame(rows, columns=["K", "over", "tasks", "gain", "low", "high", "family_low", "family_high"])
 
 
+def ours(errors: pd.DataFrame) -> str:
+    """The forecaster of which the tables say what it gains over others and where it loses."""
+    present = set(errors["forecaster"])
+    return next((name for name in OURS if name in present), OURS[-1])
+
+
 def _loses(errors: pd.DataFrame) -> pd.DataFrame:
-    """Each (task, K, cut) in which metalcx errs above `LOSS` times the best simple method."""
+    """Each (task, K, cut) in which `ours` errs above `LOSS` times the best simple method, in the column metalcx."""
+    name = ours(errors)
     own = errors[errors.end == "own"].drop(columns=SCORES)
     cuts = [c for c in own if str(c).startswith("error_cut")]
     long = own.melt(["task", "ragged", "forecaster", "K"], cuts, "cut", "error")
     long["cut"] = long["cut"].str.removeprefix("error_cut")
     wide = long.pivot(index=["task", "ragged", "K", "cut"], columns="forecaster", values="error")
-    simple = wide[[name for name in SIMPLE if name in wide]]
-    if "metalcx" not in wide or simple.empty:
+    simple = wide[[method for method in SIMPLE if method in wide]]
+    if name not in wide or simple.empty:
         return pd.DataFrame(columns=["task", "ragged", "K", "cut", "metalcx", "best", "best_simple", "ratio"])
     frame = pd.DataFrame(
-        {"metalcx": wide["metalcx"], "best": simple.idxmin(axis=1), "best_simple": simple.min(axis=1)}
+        {"metalcx": wide[name], "best": simple.idxmin(axis=1), "best_simple": simple.min(axis=1)}
     ).reset_index()
     frame["ratio"] = frame["metalcx"] / (frame["best_simple"] + 1e-9)
     return frame[frame["ratio"] > LOSS].sort_values("ratio", ascending=False)
