@@ -45,6 +45,7 @@ CASES: dict[str, Case] = {
     "lstm": Case(lambda: LSTM(), 1e-2),
     "metalcx-base": Case(lambda: hub.load("metalcx-base"), 1e-4),
     "metalcx-base without support": Case(lambda: hub.load("metalcx-base"), 1e-4),
+    "metalcx-mini": Case(lambda: hub.load("metalcx-mini"), 1e-4),
 }
 
 

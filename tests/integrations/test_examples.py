@@ -22,7 +22,7 @@ sys.path = [p for p in sys.path if not (Path(p) / "datasets").is_dir() or "site-
 
 #: Module, the host it needs, and what its example has to print.
 EXAMPLES = [
-    ("loop", "numpy", "3 of 10 were stopped"),
+    ("loop", "numpy", "4 of 10 were stopped"),
     ("sklearn", "sklearn", "0."),
     pytest.param("optuna", "optuna", "of 12 were pruned; best 0.9", marks=pytest.mark.slow),
     pytest.param("lightning", "lightning", "stopped: P(val_loss at 12 <", marks=pytest.mark.slow),

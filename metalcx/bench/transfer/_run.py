@@ -22,6 +22,7 @@ from metalcx.bench.transfer._trained import ADAPTED, GRADIENT, LESS, TRAINED, WI
 from metalcx.errors import DataError, name_some
 from metalcx.forecasters import SRM, Baseline, LatentKroneckerGP, OneEpoch, PowerLaw
 from metalcx.forecasters._memory import remembering
+from metalcx.hub import load
 from metalcx.protocol import Forecaster
 from metalcx.transfer._tasks import PreparedTask
 
@@ -44,10 +45,14 @@ STATIC: dict[str, Callable[[], Forecaster]] = {
     "lkgp": LatentKroneckerGP,
     "srm-ols": partial(SRM, "ols"),
     "srm": SRM,
+    "metalcx-mini": partial(load, "metalcx-mini"),
 }
 
+#: A checkpoint that learned from smallnets alone, which no family of the protocol is in.
+MINI = "metalcx-mini"
+
 #: What is asked for by name only: nu-SVRs take hours on ragged tasks, inner loops and ablations are trained apart.
-ON_REQUEST = ("srm", *ADAPTED, *ODES, *RANKERS, *LESS, *GRADIENT)
+ON_REQUEST = ("srm", MINI, *ADAPTED, *ODES, *RANKERS, *LESS, *GRADIENT)
 
 #: Too slow for the way to the final; scored at the final only.
 FINAL_ONLY = ("srm", "srm-ols", "lkgp")
