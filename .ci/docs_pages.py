@@ -43,6 +43,7 @@ COPIES = {
     "how-to/contribute.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
     "models/metalcx-base.md": "pretrained/metalcx-base/README.md",
+    "models/metalcx-mini.md": "pretrained/metalcx-mini/README.md",
     "models/metalcx-encoder.md": "pretrained/metalcx-encoder/README.md",
     "models/metalcx-suggest.md": "pretrained/metalcx-suggest/README.md",
     "corpora/smallnets.md": "datasets/smallnets/README.md",
