@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -34,49 +35,67 @@ class Chunk(NamedTuple):
 
 
 Groups = tuple[tuple[Chunk, ...], ...]
-_Identity = tuple[int, int, int]
 
 
-def row_groups(path: Path) -> Groups:
-    """The chunks of each row group of a Parquet file, as its footer states them.
+@dataclass(frozen=True)
+class _Opened:
+    """An open file; the same file opened again is equal, so that what was read of it is known.
+
+    What is at its path may be another one by now: a corpus is replaced while others read it.
+    """
+
+    size: int
+    identity: tuple[int, int, int]
+    file: IO[bytes] = field(compare=False)
+
+
+def row_groups(file: IO[bytes]) -> Groups:
+    """The chunks of each row group of an open Parquet file, as its footer states them.
 
     Raises:
         ValueError: If it has no whole footer.
         OSError: If it cannot be read.
     """
-    return _row_groups(path, _identity(path))
+    return _row_groups(_opened(file))
 
 
-def check_pages(path: Path, group: int | None = None, column: str | None = None) -> None:
+def check_pages(file: IO[bytes], group: int | None = None, column: str | None = None) -> None:
     """See that the pages of a row group and column, or of all, are inside their chunks and of ordinary size.
 
     Raises:
         ValueError: If one is not.
         OSError: If the file cannot be read.
     """
-    identity = _identity(path)
-    for number in range(len(_row_groups(path, identity))) if group is None else (group,):
-        _check_group(path, identity, number, column)
+    opened = _opened(file)
+    for number in range(len(_row_groups(opened))) if group is None else (group,):
+        _check_group(opened, number, column)
 
 
-def _identity(path: Path) -> _Identity:
-    found = os.stat(path)
-    return found.st_size, found.st_mtime_ns, found.st_ino
+def same_file(file: IO[bytes], path: Path) -> bool:
+    """Whether an open file is the one that stands at a path."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    return False
+
+
+def _opened(file: IO[bytes]) -> _Opened:
+    found = os.fstat(file.fileno())
+    return _Opened(found.st_size, (found.st_mtime_ns, found.st_dev, found.st_ino), file)
 
 
 @lru_cache(maxsize=64)
-def _row_groups(path: Path, identity: _Identity) -> Groups:
-    with path.open("rb") as file, _damaged():
-        footer = _footer(file, identity[0])
+def _row_groups(opened: _Opened) -> Groups:
+    with _damaged():
+        footer = _footer(opened.file, opened.size)
         return tuple(tuple(_chunk(column[3]) for column in group[1]) for group in footer[4])
 
 
 @lru_cache(maxsize=4096)
-def _check_group(path: Path, identity: _Identity, group: int, column: str | None) -> None:
-    with path.open("rb") as file, _damaged():
-        for chunk in _row_groups(path, identity)[group]:
+def _check_group(opened: _Opened, group: int, column: str | None) -> None:
+    with _damaged():
+        for chunk in _row_groups(opened)[group]:
             if column is None or f"{chunk.column}.".startswith(f"{column}."):
-                _check(file, chunk, identity[0])
+                _check(opened.file, chunk, opened.size)
 
 
 @contextlib.contextmanager

@@ -58,7 +58,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     try:
-        check_pages(path)
+        with Path(path).open("rb") as file:
+            check_pages(file)
         with pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
             if file.metadata.num_rows * file.metadata.num_columns > MAX_CELLS:
                 raise ValueError(f"it states {file.metadata.num_rows} rows, too many for a table")

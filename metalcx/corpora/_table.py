@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from metalcx.corpora._pages import Chunk, check_pages, row_groups
+from metalcx.corpora._pages import Chunk, check_pages, row_groups, same_file
 from metalcx.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -41,8 +41,15 @@ class TableFile:
         with _named(path, "is no whole Parquet file"):
             if not path.is_file():
                 raise CorpusError(f"{path}: the file is missing; a corpus folder is complete or it is none")
-            self._groups = row_groups(path)
-            self._file = pq.ParquetFile(path, **options)
+            self._own = path.open("rb")
+            try:
+                self._groups = row_groups(self._own)
+                self._file = pq.ParquetFile(path, **options)
+                if not same_file(self._own, path):
+                    raise CorpusError(f"{path}: was replaced while it was being opened; open it again")
+            except BaseException:
+                self._own.close()
+                raise
         counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)]
         self.starts: npt.NDArray[np.int64] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
@@ -53,6 +60,7 @@ class TableFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        self._own.close()
 
     @property
     def rows(self) -> int:
@@ -81,7 +89,7 @@ class TableFile:
             start = int(self.starts[group])
             for column in wanted or self.schema.names:
                 with _named(self.path, "is damaged", lambda g=group, c=column: f"{self._rows_of(g)}, column {c!r}"):
-                    check_pages(self.path, group, column)
+                    check_pages(self._own, group, column)
             source = self._file.iter_batches(rows, row_groups=[group], columns=wanted)
             while True:
                 with _named(self.path, "is damaged", lambda group=group: self._damage(group, wanted)):

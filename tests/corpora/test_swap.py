@@ -8,10 +8,14 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from metalcx.corpora import Corpus, validate
 from metalcx.corpora._swap import readable, replacing, retired
+from metalcx.corpora._table import TableFile
 from metalcx.errors import CorpusError
 
 from .conftest import write_tiny
@@ -167,3 +171,14 @@ def test_names_with_wildcards_sweep_only_their_own(tmp_path):
     with replacing(tmp_path / "a?"):
         pass
     assert (tmp_path / ".ab.12345678.tmp").is_dir()
+
+
+def test_an_open_file_is_read_to_its_end_after_another_has_taken_its_place(tmp_path):
+    tables = [pa.table({"a": np.full(3, value)}) for value in (1, 2)]
+    for name, table in zip(("old", "new"), tables, strict=True):
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    with TableFile(tmp_path / "old.parquet") as file:
+        (tmp_path / "new.parquet").rename(tmp_path / "old.parquet")
+        assert [batch["a"].to_pylist() for _, batch in file.batches()] == [[1, 1, 1]]
+        (tmp_path / "old.parquet").unlink()
+        assert file.read()["a"].to_pylist() == [1, 1, 1]
