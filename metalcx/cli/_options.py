@@ -27,6 +27,9 @@ HorizonOption = Annotated[
     float | None,
     typer.Option("--horizon", metavar="H", help="t at which a run is complete; by default the largest t in the table."),
 ]
+MostSupportOption = Annotated[
+    int, typer.Option("--most-support", metavar="N", min=1, help="Finished runs that a base is adapted to, at most.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of whatever is drawn at random.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, or cuda; numbers depend on it.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

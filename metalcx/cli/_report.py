@@ -14,6 +14,7 @@ from metalcx.cli._options import (
     JsonOption,
     MetricOption,
     ModelArgument,
+    MostSupportOption,
     RunsOption,
     SeedOption,
     TaskOption,
@@ -48,10 +49,7 @@ def report(
     orders: Annotated[
         int, typer.Option("--orders", metavar="N", min=0, help="Random orders in which finished runs are replayed.")
     ] = 5,
-    most_support: Annotated[
-        int,
-        typer.Option("--most-support", metavar="N", min=1, help="Finished runs that a base is adapted to, at most."),
-    ] = 40,
+    most_support: MostSupportOption = 40,
     decisions: Annotated[
         Path | None,
         typer.Option("--decisions", metavar="F", help="JSON lines that a stop policy wrote while the runs went on."),

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metalcx.cli._options import JsonOption, MetricOption, SeedOption
+from metalcx.cli._options import JsonOption, MetricOption, MostSupportOption, SeedOption
 from metalcx.cli._output import note, print_json, working
 from metalcx.errors import DataError
 
@@ -54,10 +54,7 @@ def watch(
     startup: Annotated[
         int, typer.Option("--startup", metavar="N", min=1, help="Runs that come to their end before any is to stop.")
     ] = 5,
-    most_support: Annotated[
-        int,
-        typer.Option("--most-support", metavar="N", min=1, help="Finished runs that a base is adapted to, at most."),
-    ] = 20,
+    most_support: MostSupportOption = 20,
     idle: Annotated[
         float | None,
         typer.Option("--idle", metavar="S", min=1, help="Seconds without a point after which a run counts as ended."),
