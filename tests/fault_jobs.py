@@ -27,6 +27,7 @@ import torch
 from made_up import SMALL, tasks
 
 from metalcx import hub
+from metalcx.bench._files import write_whole
 from metalcx.cli import app
 from metalcx.cli._train import work_folder
 from metalcx.corpora import Corpus, validate
@@ -125,9 +126,7 @@ def table(folder: Path) -> Path:
             for i in range(8)
             for t in range(1, 13 if i < 6 else 6)
         ]
-        fresh = path.with_suffix(".new")
-        pd.DataFrame(rows, columns=["run", "t", "value"]).to_csv(fresh, index=False)
-        os.replace(fresh, path)
+        write_whole(path, pd.DataFrame(rows, columns=["run", "t", "value"]).to_csv(index=False))
     return path
 
 
