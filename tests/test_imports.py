@@ -28,6 +28,7 @@ FLOORS: dict[str, float] = {
     "_lines": 1,
     "_parallel": 1,
     "_schedule": 1,
+    "_swap": 1,
     "_weights": 1,
     "_whole": 0,
     "curves": 1,
@@ -224,6 +225,23 @@ def test_curves_corpora_graphs_and_protocol_load_no_torch() -> None:
     names = "mx.Curves, mx.Corpus, mx.Forecast, mx.Forecaster, mx.graphs"
     code = f"import sys, metalcx as mx; {names}; print('torch' in sys.modules)"
     assert python(code) == "False"
+
+
+def test_a_forecast_of_what_ships_loads_no_more_than_it_takes() -> None:
+    """Each of these is a good part of a second from a cold start."""
+    slow = {"sklearn", "gpytorch", "torchvision", "matplotlib"}
+    code = f"""
+import sys, metalcx as mx
+from metalcx.testing import synthetic_curves
+curves = synthetic_curves(8, 20, seed=0)
+assert curves.config is not None
+model = mx.load("metalcx-base")
+adapted = model.adapt(curves.take(range(2)))
+for one in (model, adapted):
+    one.forecast(curves.take([5]).truncate(5.0), at=20.0)
+print(sorted({slow!r} & set(sys.modules)))
+"""
+    assert python(code) == "[]"
 
 
 def test_import_takes_less_than_half_a_second() -> None:

@@ -135,7 +135,7 @@ def work_folder(out: Path, resume: bool, alone: bool = True) -> Iterator[Path]:
         resume: Whether a training may be there.
         alone: Whether to keep other processes out; those that train together with the first come in behind it.
     """
-    from metalcx.corpora._swap import locked
+    from metalcx._swap import locked
 
     work = out.expanduser().with_name(f"{out.name}.work")
     work.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from metalcx._swap import readable
 from metalcx.corpora._format import (
     ARCHITECTURE_COLUMNS,
     ARCHITECTURES,
@@ -28,7 +29,6 @@ from metalcx.corpora._format import (
     schema_problems,
 )
 from metalcx.corpora._points import Points, read_points, read_runs, whole_runs
-from metalcx.corpora._swap import readable
 from metalcx.corpora._table import TableFile
 from metalcx.corpora._task import Task
 from metalcx.curves import Metric

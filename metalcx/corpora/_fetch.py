@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from metalcx._swap import flush, locked
 from metalcx.corpora._checksums import CHECKSUMS, read_checksums, sha256
 from metalcx.corpora._download import download, note_of
 from metalcx.corpora._known import KnownCorpus, KnownFile, raw_folder
-from metalcx.corpora._swap import flush, locked
 from metalcx.errors import CorpusError
 
 #: Called with the name of a file, the bytes that are there, and those that there will be (None where unknown).

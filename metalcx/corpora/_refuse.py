@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from metalcx._json import loads
+from metalcx._swap import readable
 from metalcx.corpora._format import MANIFEST, MAX_MANIFEST, RUN_STATUSES
-from metalcx.corpora._swap import readable
 from metalcx.curves import Curves, Metric
 from metalcx.errors import CorpusError, name_some
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from metalcx._resources import bundled, bundled_names
+from metalcx._swap import readable
 from metalcx.corpora._checksums import read_checksums
 from metalcx.corpora._corpus import Corpus, read_manifest
 from metalcx.corpora._format import FILES, MANIFEST
-from metalcx.corpora._swap import readable
 from metalcx.errors import CorpusError, name_some
 
 DATA_VARIABLE = "METALCX_DATA"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx._json import loads
+from metalcx._swap import readable
 from metalcx.corpora._check_points import PointChecker, RunFacts
 from metalcx.corpora._checksums import checksum_problems
 from metalcx.corpora._corpus import Corpus, structure_problems
@@ -30,7 +31,6 @@ from metalcx.corpora._format import (
 )
 from metalcx.corpora._points import Points
 from metalcx.corpora._report import Findings, Report
-from metalcx.corpora._swap import readable
 from metalcx.corpora._table import strings
 from metalcx.errors import CorpusError
 from metalcx.graphs import graph_problem

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from metalcx._swap import readable, replacing
 from metalcx.corpora._checksums import CHECKSUMS, write_checksums
 from metalcx.corpora._format import (
     ARCHITECTURES,
@@ -28,7 +29,6 @@ from metalcx.corpora._format import (
 from metalcx.corpora._parts import TableWriter, config_texts, json_text
 from metalcx.corpora._refuse import refuse_unless_corpus, refuse_unless_fitting
 from metalcx.corpora._schemas import points_schema, runs_schema, texts
-from metalcx.corpora._swap import readable, replacing
 from metalcx.corpora._validate import validate
 from metalcx.curves import Curves, Metric
 from metalcx.errors import CorpusError, name_some

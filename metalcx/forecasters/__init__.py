@@ -4,7 +4,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from metalcx.forecasters._base import BaseForecaster as BaseForecaster
-from metalcx.forecasters._latent_kronecker import LatentKroneckerGP as LatentKroneckerGP
 from metalcx.forecasters._one_epoch import OneEpoch as OneEpoch
 from metalcx.forecasters._power_law import PowerLaw as PowerLaw
 from metalcx.forecasters._simple import Baseline as Baseline
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from metalcx.forecasters._ensemble import Ensemble as Ensemble
     from metalcx.forecasters._expert_gate import ExpertGate as ExpertGate
     from metalcx.forecasters._graph_ode import LatentGraphODE as LatentGraphODE
+    from metalcx.forecasters._latent_kronecker import LatentKroneckerGP as LatentKroneckerGP
     from metalcx.forecasters._lstm import LSTM as LSTM
     from metalcx.forecasters._rank_net import RankNet as RankNet
 
@@ -34,18 +34,19 @@ __all__ = [
 ]
 
 
-#: What stands on torch, by name, and where it is.
-_ON_TORCH = {
+#: What stands on torch or on scipy's optimisers, which take their time to load, by name, and where it is.
+_LATER = {
     "Ensemble": "_ensemble",
     "ExpertGate": "_expert_gate",
     "LatentGraphODE": "_graph_ode",
     "LSTM": "_lstm",
+    "LatentKroneckerGP": "_latent_kronecker",
     "RankNet": "_rank_net",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Load what stands on torch when it is first asked for."""
-    if name in _ON_TORCH:
-        return getattr(import_module(f"metalcx.forecasters.{_ON_TORCH[name]}"), name)
+    """Load it when it is first asked for."""
+    if name in _LATER:
+        return getattr(import_module(f"metalcx.forecasters.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -23,6 +23,9 @@ from metalcx.protocol import LEVELS, At, Forecast, resolve_at
 #: Standard normal quantiles at `LEVELS`.
 NORMAL = np.asarray(ndtri(LEVELS), dtype=np.float64)
 
+#: Runs that are forecast at once: what is computed on the way then fits in caches, and memory does not grow with runs.
+PIECE = 1024
+
 
 @dataclass(frozen=True)
 class Support:
@@ -165,8 +168,14 @@ class BaseForecaster(ABC):
         rows, columns = np.nonzero(times > prefix.t_last[:, None])
         seen = prefix.at(times)
         point, values = seen.copy(), np.repeat(seen[..., None], len(LEVELS), -1)
-        if len(rows):
-            point[rows, columns], values[rows, columns] = self._predict(floored, rows, times[rows, columns], queries)
+        for start in range(0, len(floored), PIECE):
+            stop = start + PIECE
+            here = slice(*np.searchsorted(rows, (start, stop)))
+            if here.start == here.stop:
+                continue
+            own, asked = (floored, queries) if len(floored) <= PIECE else _piece(floored, queries, start, stop)
+            where = rows[here], columns[here]
+            point[where], values[where] = self._predict(own, rows[here] - start, times[where], asked)
         return point, values
 
     @abstractmethod
@@ -181,6 +190,11 @@ class BaseForecaster(ABC):
             times: Its time, later than the query's last, shape (b,).
             queries: The queries as given, n runs, for configurations and architectures.
         """
+
+
+def _piece(prefix: PaddedCurves, queries: Curves, start: int, stop: int) -> tuple[PaddedCurves, Curves]:
+    part = np.arange(start, min(stop, len(prefix)))
+    return prefix.take(part), queries.take(part)
 
 
 def gaussian(point: FloatArray, sigma: FloatArray) -> FloatArray:

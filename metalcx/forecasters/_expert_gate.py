@@ -99,7 +99,7 @@ class ExpertGate(BaseForecaster):
         source = self.support.source
         assert curves is not None
         assert source is not None
-        return traits(curves, ConfigurationSpace.of(source.config), counting(source.arch))
+        return traits(curves, ConfigurationSpace.of(source.config), counting(source.arch), hashes=False)
 
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves

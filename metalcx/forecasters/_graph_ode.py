@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.func import functional_call
 
 from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray
@@ -80,6 +80,11 @@ class LatentGraphODE(TraitsReader, BaseForecaster):
                 object.__setattr__(self, "network", OdeNetwork(self.config).eval())
         check_width(self.encoder, self.config.arch)
 
+    @property
+    def reads_configurations(self) -> bool:
+        """Whether the network reads hyperparameters itself; what it then misses is explained by them anyway."""
+        return self.config.config
+
     def _fitted(self, steps: int | None, seed: int) -> Self:
         origin = self.network if self.origin is None else self.origin
         assert origin is not None
@@ -142,12 +147,15 @@ class LatentGraphODE(TraitsReader, BaseForecaster):
 
         In double precision: in single, a forecast would change with its batch mates in the sixth digit.
         """
-        assert self.network is not None
-        weights = {name: value.double() for name, value in self.network.state_dict().items()}
-        given = as_runs(runs, torch.float64), as_times(times, torch.float64), draws(self.config)
         with torch.no_grad():
-            quantiles, _, lost = functional_call(self.network, weights, given)
+            given = as_runs(runs, torch.float64), as_times(times, torch.float64), draws(self.config)
+            quantiles, _, lost = self._precise(*given)
         return quantiles.mean(0).numpy(), lost.numpy()
+
+    @cached_property
+    def _precise(self) -> OdeNetwork:
+        """The network in double precision."""
+        return copy.deepcopy(self.network).double()  # type: ignore[union-attr]
 
     # What the hub stores.
 

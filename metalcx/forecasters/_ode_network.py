@@ -162,17 +162,16 @@ class OdeNetwork(nn.Module):
         return (torch.rand(whole, columns, device=x.device)[rows] >= self.config.dropout).to(x)
 
     def paths(self, law: Law, times: Times, noise: Tensor) -> list[Path]:
-        """Where the states of all runs go, once a draw, as far as is asked."""
+        """Where the states of all runs go, once a draw, as far as is asked; all draws in one solve."""
         horizon = float(times.s.max()) if self.config.dynamics == "ode" and len(times.s) else 0.0
-        return [self._path(law, law.mean + draw * law.log_std.exp(), horizon) for draw in noise]
-
-    def _path(self, law: Law, z0: Tensor, horizon: float) -> Path:
+        start = (law.mean + noise * law.log_std.exp()).flatten(0, 1)
+        push = law.push.repeat(len(noise), 1)
 
         def drift(s: Tensor, z: Tensor) -> Tensor:
-            change: Tensor = self.drift_out(torch.tanh(self.pull(z) + law.push + self.clock(s.reshape(1))))
+            change: Tensor = self.drift_out(torch.tanh(self.pull(z) + push + self.clock(s.reshape(1))))
             return change
 
-        return solve(drift, z0, horizon, self.config.method)
+        return solve(drift, start, horizon, self.config.method).split(len(law.mean))
 
     def reach(self, law: Law, path: Path, times: Times, runs: Runs) -> Reached:
         """Where the run of each request is by then, and what the support tells of it."""

@@ -34,6 +34,11 @@ class Path:
     slope: Tensor
     lost: Tensor
 
+    def split(self, n: int) -> list[Path]:
+        """Those of each n runs in turn."""
+        parts = zip(self.z.split(n, 1), self.slope.split(n, 1), self.lost.split(n), strict=True)
+        return [Path(z, slope, lost) for z, slope, lost in parts]
+
     def at(self, run: Tensor, s: Tensor) -> Tensor:
         """States of some runs, each at its own s between 0 and the end of the grid; shape (b, d).
 

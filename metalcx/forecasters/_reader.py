@@ -34,6 +34,11 @@ class TraitsReader:
     support: Support
     encoder: GraphEncoder | None
 
+    @property
+    def reads_configurations(self) -> bool:
+        """Whether hashed hyperparameters are read; hashing them takes scikit-learn to load."""
+        return True
+
     @cached_property
     def _architectures(self) -> Architectures:
         return Architectures(self.encoder)
@@ -51,7 +56,7 @@ class TraitsReader:
 
     def _traits(self, curves: Curves) -> Traits:
         """What is known of runs beside their curves, in the terms of the support."""
-        return traits(curves, self._space, self._architectures)
+        return traits(curves, self._space, self._architectures, self.reads_configurations)
 
 
 def no_traits(width: int) -> Traits:

@@ -121,18 +121,20 @@ def graph_of(text: str) -> ArchGraph | None:
         return None
 
 
-def traits(curves: Curves, space: ConfigurationSpace, architectures: Architectures) -> Traits:
+def traits(curves: Curves, space: ConfigurationSpace, architectures: Architectures, hashes: bool = True) -> Traits:
     """Describe runs.
 
     Args:
         curves: The runs.
         space: What the support's configurations span.
         architectures: What reads their architectures.
+        hashes: Whether hyperparameters are hashed; they are 0 otherwise.
     """
     n = len(curves)
     arch, known = architectures.embed(curves.arch, n)
     points, placed = space.encode(curves.config, n)
-    return Traits(arch, known, hashed(curves.config, space, n), points, placed, companions_of(curves))
+    config = hashed(curves.config if hashes else None, space, n)
+    return Traits(arch, known, config, points, placed, companions_of(curves))
 
 
 def companions_of(curves: Curves) -> tuple[PaddedCurves, ...]:

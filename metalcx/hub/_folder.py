@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx._json import loads
-from metalcx.corpora._swap import readable
+from metalcx._swap import readable
 from metalcx.errors import ModelError, name_some
 
 FORMAT = "metalcx-model/1"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from metalcx import __version__
 from metalcx._resources import bundled
-from metalcx.corpora._swap import replacing
+from metalcx._swap import replacing
 from metalcx.errors import CorpusError, ModelError, name_some
 from metalcx.hub._folder import (
     CARD,

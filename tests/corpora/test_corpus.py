@@ -5,8 +5,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from metalcx._swap import retired
 from metalcx.corpora import Corpus, _corpus, write_corpus
-from metalcx.corpora._swap import retired
 from metalcx.errors import CorpusError
 
 from .conftest import make_curves, manifest, task_row, write_tiny

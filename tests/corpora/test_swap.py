@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from metalcx._swap import readable, replacing, retired
 from metalcx.corpora import Corpus, validate
-from metalcx.corpora._swap import readable, replacing, retired
 from metalcx.corpora._table import TableFile
 from metalcx.errors import CorpusError
 
@@ -33,7 +33,7 @@ def start(code, *arguments):
 KILL_IN_SWAP = """
 import os, shutil, signal
 from pathlib import Path
-from metalcx.corpora import _swap
+from metalcx import _swap
 source, target, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 inner = {name: getattr(os, name) for name in ("rename", "fsync")}
 count = {"rename": 0, "fsync": 0}
@@ -159,7 +159,7 @@ def test_a_failing_second_rename_puts_the_old_folder_back(tmp_path, monkeypatch)
             raise OSError("no")
         inner(source, target)
 
-    monkeypatch.setattr("metalcx.corpora._swap.os.rename", rename)
+    monkeypatch.setattr("metalcx._swap.os.rename", rename)
     with pytest.raises(OSError, match="no"), replacing(tmp_path / "c"):
         pass
     assert Corpus.open(tmp_path / "c").task_names == ("a", "b")

@@ -10,7 +10,7 @@ from strategies import ACCURACY, SCORE, make
 
 from metalcx.curves import Curves
 from metalcx.errors import DataError
-from metalcx.forecasters import BaseForecaster, Baseline, LatentKroneckerGP, OneEpoch, PowerLaw
+from metalcx.forecasters import BaseForecaster, Baseline, LatentKroneckerGP, OneEpoch, PowerLaw, _base
 from metalcx.testing import check_forecaster, synthetic_curves
 
 FORECASTERS: dict[str, BaseForecaster] = {
@@ -54,6 +54,20 @@ def test_a_forecast_does_not_know_its_batch(name: str, seed: int, k: int, cuts: 
         one = model.forecast(queries.take([i]), 12.0)
         np.testing.assert_allclose(one.mean, whole.mean[i, 1], rtol=1e-9)
         np.testing.assert_allclose(one.values[0], whole.values[i, 1:2], rtol=1e-8)
+
+
+@each
+def test_many_runs_are_forecast_piece_by_piece(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    curves = task(3, 18)
+    model = FORECASTERS[name].adapt(curves.take(np.arange(6)))
+    # A run that is asked for what it has shown, so that a piece has nothing to forecast, stands among the others.
+    queries = curves.take(np.arange(6, 18)).truncate([4, 12, 12, 12, 5, 6, 7, 3, 4, 5, 2, 8])
+    at = [2.0, 11.5, 12.0]
+    whole = model.forecast(queries, at)
+    monkeypatch.setattr(_base, "PIECE", 3)
+    pieces = model.forecast(queries, at)
+    np.testing.assert_allclose(pieces.values, whole.values, rtol=1e-8)
+    np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-8)
 
 
 @each

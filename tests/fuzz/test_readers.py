@@ -42,7 +42,7 @@ def refused_or_read() -> Iterator[None]:
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setitem(hub.CLASSES, "FuzzTiny", "tiny:FuzzTiny")  # gone with the test
-    monkeypatch.setattr("metalcx.corpora._swap.flush", lambda path: None)  # thousands of small corpora
+    monkeypatch.setattr("metalcx._swap.flush", lambda path: None)  # thousands of small corpora
     return tmp_path
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from metalcx.corpora._swap import locked
+from metalcx._swap import locked
 from metalcx.corpora.build._pieces import Arrays as Arrays
 from metalcx.corpora.build._pieces import Piece as Piece
 from metalcx.corpora.build._pieces import check_keys, piece_error, piece_file, sweep, write_piece

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from metalcx.corpora._swap import flush
+from metalcx._swap import flush
 from metalcx.errors import CorpusError, DataError, MetalcxError, name_some
 
 Arrays = dict[str, np.ndarray]
