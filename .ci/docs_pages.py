@@ -49,6 +49,8 @@ COPIES = {
     "corpora/smallnets.md": "datasets/smallnets/README.md",
     "corpora/histories.md": "datasets/histories/README.md",
     "benchmarks/ode.md": "benchmarks/results/ode/tables.md",
+    "benchmarks/failures.md": "benchmarks/results/ode/failures.md",
+    "benchmarks/ablations.md": "benchmarks/results/ode/ablations.md",
     "benchmarks/transfer.md": "benchmarks/results/transfer/tables.md",
     "benchmarks/lcdb11.md": "benchmarks/results/lcdb11/tables.md",
     "benchmarks/stopping.md": "benchmarks/results/stopping/tables.md",
@@ -58,6 +60,9 @@ COPIES = {
     **{f"corpora/cards/{p.name}": f"datasets/cards/{p.name}" for p in sorted((ROOT / "datasets/cards").glob("*.md"))},
 }
 
+#: Pictures of copied pages, in the folder of their page.
+PICTURES = {f"benchmarks/{p.name}": p for p in sorted((ROOT / "benchmarks/results/ode").glob("*.png"))}
+
 
 def on_files(files: Any, config: Any) -> Any:
     """Add what is written here to the pages that MkDocs found in docs/."""
@@ -65,6 +70,8 @@ def on_files(files: Any, config: Any) -> Any:
 
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
+    for path, source in PICTURES.items():
+        files.append(File.generated(config, path, abs_src_path=str(source)))
     return files
 
 

@@ -1,6 +1,7 @@
 """Where a forecaster of a transfer study fails worst, with the reason, and how well its quantiles are calibrated.
 
-    python benchmarks/failures.py PATH/TO/CORPORA --out .work/ode --folds 5 --to benchmarks/results/ode
+    python benchmarks/failures.py PATH/TO/CORPORA --out .work/ode --folds 5 --forecaster metalcx-ensemble \\
+        --to benchmarks/results/ode
 
 `--out` is the folder of `metalcx bench transfer`, whose trained models are read. Of each target task the first draw is
 forecast again, at K = 5 and 20. Writes `calibration.csv` and `.png` (beside metalcx and med5), `failures.md`, and a
@@ -124,6 +125,28 @@ def write_calibration(shares: pd.DataFrame, to: Path) -> None:
     figure.savefig(to / "calibration.png", dpi=80)
 
 
+def calibrated(name: str, shares: pd.DataFrame) -> list[str]:
+    """The first lines of the page."""
+    lines = [f"# Calibration of {name}, and where it fails worst", ""]
+    lines += ["Share of finals inside the central interval, mean over tasks, cuts and the queries of one draw:", ""]
+    lines += ["| | K | 50 % | 80 % | 95 % |", "|---|---|---|---|---|"]
+    for row in shares.itertuples(index=False):
+        below = dict(zip(np.round(LEVELS, 3), row[2:], strict=True))
+        inside = [below[high] - below[round(1 - high, 3)] for high in (0.75, 0.9, 0.975)]
+        lines.append(f"| {row[0]} | {row[1]} | " + " | ".join(f"{share:.3f}" for share in inside) + " |")
+    return [*lines, "", "![calibration](calibration.png)", ""]
+
+
+#: What the page says of its second part.
+FAILURES = (
+    "## The worst tasks",
+    "",
+    "Of each task its worst K (5, 20) and cut, by the error over that of med5; of those the worst. Errors are in the",
+    "unit of the task (its finals' inter-quartile range); reasons are those of the tenth of queries missed by most.",
+    "",
+)
+
+
 def main() -> None:
     """Forecast again, and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -152,19 +175,13 @@ def main() -> None:
     own.sort(key=lambda pair: -pair[1].misses.mean() / control[pair[0]])
     worst = list({key[0]: (key, found) for key, found in reversed(own)}.values())[::-1]
     worst.sort(key=lambda pair: -pair[1].misses.mean() / control[pair[0]])
-    lines = [
-        f"# Where {given.forecaster} fails worst",
-        "",
-        "Made by `python benchmarks/failures.py`: the first draw of each task, its worst K and cut, by the error",
-        "over that of med5. Errors are in the unit of the task; reasons are those of the tenth missed by most.",
-        "",
-    ]
+    lines = [*calibrated(given.forecaster, shares), *FAILURES]
     for (name, k, cut), found in worst[:WORST]:
         picture = f"{name.replace('/', '-')}.png"
         draw_worst(found, given.forecaster, given.to / picture)
         error = float(found.misses.mean())
         lines += [
-            f"## {name}, K = {k}, cut {cut:g}",
+            f"### {name}, K = {k}, cut {cut:g}",
             "",
             f"Error {error:.3g}, med5's {control[name, k, cut]:.3g}: {reason(found)}.",
             "",
