@@ -1,4 +1,4 @@
-"""What each part of the latent graph ODE is worth: the whole over the same without it, on the tasks of a transfer study.
+"""What each part of the latent graph ODE is worth: the whole over the same without it, on tasks of a transfer study.
 
     python benchmarks/ablations.py [FOLDER]
 
