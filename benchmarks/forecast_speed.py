@@ -4,7 +4,8 @@
 
 Made-up curves of 100 points; support of K = 5, 20 and 100 complete runs, 1,000 running ones of which a tenth to six
 tenths are seen, forecast at their end. The least of `--repeat`; on all cores that torch takes. Meta-training is of
-made-up tasks, in steps a second of 512 requests. Writes `results/forecast_speed.csv`.
+made-up tasks, in steps a second of 512 requests. `metalcx-base` is as it ships, and is timed from a cold start too.
+Writes `results/forecast_speed.csv`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import csv
 import platform
 import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -66,10 +68,11 @@ def least(work: Callable[[], Any], repeat: int) -> float:
 
 def timed(repeat: int) -> Iterator[dict[str, Any]]:
     """Adaptation and forecasts of each forecaster."""
-    encoder = new_encoder(EncoderConfig("gated-gcn"))
+    encoder, base = new_encoder(EncoderConfig("gated-gcn")), mx.load("metalcx-base")
     known = {
         "latent graph ODE": lambda: LatentGraphODE(OdeConfig(arch=encoder.width), encoder=encoder),
         "expert gate": ExpertGate,
+        "metalcx-base": lambda: base,
         "LSTM": LSTM,
         "SRM": lambda: SRM("ols"),
         "med5": lambda: Baseline("med5"),
@@ -91,6 +94,20 @@ def timed(repeat: int) -> Iterator[dict[str, Any]]:
                 "seconds": spent,
                 "per_second": rate,
             }
+
+
+COLD = """
+import metalcx as mx
+from metalcx.testing import synthetic_curves
+mx.load("metalcx-base").forecast(synthetic_curves(1, 20, seed=0).truncate(5.0), at=20.0)
+"""
+
+
+def cold(repeat: int) -> dict[str, Any]:
+    """A fresh interpreter that loads what ships and forecasts one run, from its start to its end."""
+    spent = least(lambda: subprocess.run([sys.executable, "-c", COLD], check=True), repeat)
+    row = {"forecaster": "metalcx-base", "what": "load and forecast from a cold start", "k": 0, "runs": 1}
+    return {**row, "seconds": spent, "per_second": 1 / spent}
 
 
 def trained(device: str, steps: int = 60) -> Iterator[dict[str, Any]]:
@@ -118,7 +135,7 @@ def main() -> None:
     asked = parser.parse_args()
     about = f"# python {shlex.join(sys.argv)}; metalcx {mx.__version__}, torch {torch.__version__}, "
     about += f"{torch.get_num_threads()} threads, {platform.machine()}\n"
-    rows = [*timed(asked.repeat), *trained(asked.device)]
+    rows = [cold(asked.repeat), *timed(asked.repeat), *trained(asked.device)]
     name = "forecast_speed.csv" if asked.device == "cpu" else "forecast_speed_gpu.csv"
     with (RESULTS / name).open("w", encoding="utf-8", newline="") as file:
         file.write(about)
