@@ -51,6 +51,7 @@ COPIES = {
     "benchmarks/ode.md": "benchmarks/results/ode/tables.md",
     "benchmarks/failures.md": "benchmarks/results/ode/failures.md",
     "benchmarks/ablations.md": "benchmarks/results/ode/ablations.md",
+    "benchmarks/dynamics.md": "benchmarks/results/dynamics/tables.md",
     "benchmarks/transfer.md": "benchmarks/results/transfer/tables.md",
     "benchmarks/lcdb11.md": "benchmarks/results/lcdb11/tables.md",
     "benchmarks/stopping.md": "benchmarks/results/stopping/tables.md",
