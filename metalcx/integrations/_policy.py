@@ -30,6 +30,7 @@ class PolicyOptions(TypedDict, total=False):
     threshold: float
     nth: int
     margin: float
+    width: float
     startup: int
     grace: float
     patience: int

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ from strategies import make
 from trainings import LOSS, MODEL, earlier, losses
 
 from metalcx.curves import Curves
-from metalcx.decide import DecisionLog
+from metalcx.decide import DecisionLog, StopPolicy
 from metalcx.errors import ModelError
-from metalcx.integrations._policy import MOST_SUPPORT, declared, judge, policy_of
+from metalcx.integrations._policy import MOST_SUPPORT, PolicyOptions, declared, judge, policy_of
 
 HOSTS = ["optuna", "ray", "lightning", "pytorch_lightning", "transformers", "keras"]
 
@@ -29,6 +30,11 @@ def test_the_policy_decides() -> None:
             assert [judge(policy, curves)] == policy.decide(curves)
     assert judge(policy_of(MODEL), hopeless).stop
     assert not judge(policy_of(MODEL), promising).stop
+
+
+def test_hosts_take_every_option_of_the_policy() -> None:
+    own = {f.name for f in fields(StopPolicy) if f.init and not f.name.startswith("_")}
+    assert set(PolicyOptions.__annotations__) == own - {"model", "metrics"}, "hosts report one metric"
 
 
 def test_a_run_that_diverged_is_stopped_and_logged(tmp_path) -> None:
