@@ -103,7 +103,7 @@ def card(summary: pd.DataFrame, loses: pd.DataFrame, about: dict[str, object]) -
         - Without support the intervals are too narrow, boosted trees on the same inputs are as good or better, and on
           ragged tasks the last value is better.
         - What hyperparameters do is learned from the support alone. Architectures are read where they come along,
-          further metrics by the ODE.
+          further metrics by the ODE; on these tasks neither made forecasts better by what could be told.
         - A forecast beyond the longest support run is that at its end.
         - Times must mean the same in support and queries; where runs are ragged, they are compared by progress.
     """
