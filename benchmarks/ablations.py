@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from metalcx.bench._bootstrap import gain
+from metalcx.bench.transfer._tables import paired
 
 RESULTS = Path(__file__).parent / "results" / "ode"
 WHOLE = "graph-ode"
@@ -25,16 +25,6 @@ ABOUT = (
     "`python benchmarks/ablations.py`; intervals over tasks are in `ablations.csv`.",
 )
 MEASURES = {"error": "final", "crps_curve": "whole curve"}
-
-
-def compared(errors: pd.DataFrame, name: str, k: int, measure: str) -> dict[str, float]:
-    """What the whole gains over `name`."""
-    own = errors[(errors.end == "own") & (k == errors.K)]
-    wide = own.pivot(index=["task", "family"], columns="forecaster", values=measure)
-    pair = wide[[WHOLE, name]].dropna()
-    g = gain(pair[WHOLE].to_numpy(), pair[name].to_numpy(), pair.index.get_level_values("family").tolist())
-    row = {"tasks": len(pair), "gain": g.value, "low": g.tasks[0], "high": g.tasks[1]}
-    return row | {"family_low": g.families[0], "family_high": g.families[1]}
 
 
 def page(found: pd.DataFrame) -> list[str]:
@@ -54,14 +44,8 @@ def main() -> None:
     """Write both."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
     errors = pd.read_csv(folder / "errors.csv")
-    others = [n for n in errors.forecaster.unique() if n.startswith(f"{WHOLE}-")]
-    rows = [
-        {"over": name, "measure": measure, "K": k} | compared(errors, name, k, measure)
-        for measure in MEASURES
-        for name in others
-        for k in SIZES
-    ]
-    found = pd.DataFrame(rows)
+    rows = errors[errors.K.isin(SIZES) & errors.forecaster.str.startswith(WHOLE)]
+    found = pd.concat([paired(rows, WHOLE, measure).assign(measure=measure) for measure in MEASURES])
     found.to_csv(folder / "ablations.csv", index=False, float_format="%.4g")
     (folder / "ablations.md").write_text("\n".join(page(found)), encoding="utf-8")
     print("\n".join(page(found)))

@@ -27,6 +27,12 @@ HorizonOption = Annotated[
     float | None,
     typer.Option("--horizon", metavar="H", help="t at which a run is complete; by default the largest t in the table."),
 ]
+ThresholdOption = Annotated[
+    float, typer.Option("--threshold", metavar="P", help="Advise to stop below this probability of beating the best.")
+]
+StartupOption = Annotated[
+    int, typer.Option("--startup", metavar="N", min=1, help="Runs that come to their end before any is stopped.")
+]
 MostSupportOption = Annotated[
     int, typer.Option("--most-support", metavar="N", min=1, help="Finished runs that a base is adapted to, at most.")
 ]

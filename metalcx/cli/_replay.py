@@ -20,6 +20,7 @@ from metalcx.cli._options import (
     ModelArgument,
     RunsOption,
     SeedOption,
+    StartupOption,
     TaskOption,
 )
 from metalcx.cli._output import Progress, print_json, print_table
@@ -46,9 +47,7 @@ def replay(
         list[float] | None,
         typer.Option("--threshold", metavar="P", help="Stop below this probability; repeat. By default .01, .05, .1."),
     ] = None,
-    startup: Annotated[
-        int, typer.Option("--startup", metavar="N", min=1, help="Runs that come to their end before any is stopped.")
-    ] = 5,
+    startup: StartupOption = 5,
     grace: Annotated[float, typer.Option("--grace", metavar="T", help="No run is stopped before this time.")] = 0.0,
     patience: Annotated[
         int, typer.Option("--patience", metavar="N", min=1, help="Points in a row that have to say so.")

@@ -17,7 +17,9 @@ from metalcx.cli._options import (
     MostSupportOption,
     RunsOption,
     SeedOption,
+    StartupOption,
     TaskOption,
+    ThresholdOption,
 )
 from metalcx.cli._output import note, print_json, working
 from metalcx.cli._tables import read_curves, write_whole
@@ -40,12 +42,8 @@ def report(
         ),
     ] = None,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="Heading of the page.")] = None,
-    threshold: Annotated[
-        float, typer.Option("--threshold", metavar="P", help="Stop below this probability of beating the best.")
-    ] = 0.05,
-    startup: Annotated[
-        int, typer.Option("--startup", metavar="N", min=1, help="Runs that come to their end before any is stopped.")
-    ] = 5,
+    threshold: ThresholdOption = 0.05,
+    startup: StartupOption = 5,
     orders: Annotated[
         int, typer.Option("--orders", metavar="N", min=0, help="Random orders in which finished runs are replayed.")
     ] = 5,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metalcx.cli._options import JsonOption, MetricOption, MostSupportOption, SeedOption
+from metalcx.cli._options import JsonOption, MetricOption, MostSupportOption, SeedOption, StartupOption, ThresholdOption
 from metalcx.cli._output import note, print_json, working
 from metalcx.errors import DataError
 
@@ -48,12 +48,8 @@ def watch(
     task: Annotated[
         str | None, typer.Option("--task", metavar="NAME", help="Which task of a table, or study, with several.")
     ] = None,
-    threshold: Annotated[
-        float, typer.Option("--threshold", metavar="P", help="Advise to stop below this probability.")
-    ] = 0.05,
-    startup: Annotated[
-        int, typer.Option("--startup", metavar="N", min=1, help="Runs that come to their end before any is to stop.")
-    ] = 5,
+    threshold: ThresholdOption = 0.05,
+    startup: StartupOption = 5,
     most_support: MostSupportOption = 20,
     idle: Annotated[
         float | None,

@@ -29,6 +29,9 @@ from metalcx.transfer._tasks import PreparedTask
 if TYPE_CHECKING:
     import pandas as pd
 
+#: A checkpoint that learned from smallnets alone, which no family of the protocol is in.
+MINI = "metalcx-mini"
+
 #: What needs no source data, by name.
 STATIC: dict[str, Callable[[], Forecaster]] = {
     "last": partial(Baseline, "last"),
@@ -45,11 +48,8 @@ STATIC: dict[str, Callable[[], Forecaster]] = {
     "lkgp": LatentKroneckerGP,
     "srm-ols": partial(SRM, "ols"),
     "srm": SRM,
-    "metalcx-mini": partial(load, "metalcx-mini"),
+    MINI: partial(load, MINI),
 }
-
-#: A checkpoint that learned from smallnets alone, which no family of the protocol is in.
-MINI = "metalcx-mini"
 
 #: What is asked for by name only: nu-SVRs take hours on ragged tasks, inner loops and ablations are trained apart.
 ON_REQUEST = ("srm", MINI, *ADAPTED, *ODES, *RANKERS, *LESS, *GRADIENT)

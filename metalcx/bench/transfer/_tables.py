@@ -45,7 +45,7 @@ def write_tables(
         errors = pd.concat([errors, earlier[errors.columns]], ignore_index=True)
     summary = _summary(errors)
     loses = _loses(errors)
-    versus = _versus(errors)
+    versus = paired(errors, ours(errors))
     for name, frame in (("errors", errors), ("summary", summary), ("versus", versus), ("loses", loses)):
         write_whole(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
     taken = "" if earlier is None else f"From an earlier call: {', '.join(sorted(earlier.forecaster.unique()))}.\n\n"
@@ -107,11 +107,20 @@ def _row(name: str, wide: pd.DataFrame, own: pd.DataFrame, chosen: pd.DataFrame)
     return row
 
 
-def _versus(errors: pd.DataFrame) -> pd.DataFrame:
-    """Gain of `ours` over each other forecaster at each run's own end, on all tasks that both have."""
-    rows, own = [], ours(errors)
+def paired(errors: pd.DataFrame, own: str, measure: str = "error") -> pd.DataFrame:
+    """Gain of `own` over each other forecaster at each run's own end, on all tasks that both have.
+
+    Args:
+        errors: As in `errors.csv`.
+        own: A forecaster of it.
+        measure: Column of which less is better.
+
+    Returns:
+        A row a K and other forecaster, with 95 % intervals over tasks and over families.
+    """
+    rows = []
     for k, part in errors[errors.end == "own"].groupby("K"):
-        wide = part.pivot(index=["task", "family"], columns="forecaster", values="error")
+        wide = part.pivot(index=["task", "family"], columns="forecaster", values=measure)
         for name in wide.columns.drop(own) if own in wide else ():
             pair = wide[[own, name]].dropna()
             family = pair.index.get_level_values("family").tolist()
