@@ -1,6 +1,6 @@
-"""From trained networks to the corpus in `datasets/histories`.
+"""From trained networks to the corpora in `datasets/histories` and, of fresh tasks, `datasets/histories-fresh`.
 
-python benchmarks/history_corpus.py WORK [DST]
+python benchmarks/history_corpus.py WORK [DST] [--fresh]
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from history_fresh_tasks import FRESH
 from history_tasks import EPOCHS, TASKS, HistoryTask
 from history_training import CHECKPOINTS, SAMPLE
 from safetensors.numpy import save_file
@@ -42,16 +43,19 @@ METRICS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
-    parser.add_argument("dst", type=Path, nargs="?", default=Path("datasets/histories"))
+    parser.add_argument("dst", type=Path, nargs="?", help="by default the corpus of that name in datasets/")
+    parser.add_argument("--fresh", action="store_true", help="the tasks that no decision was made with in view")
     given = parser.parse_args()
+    tasks, name = (FRESH, "histories-fresh") if given.fresh else (TASKS, "histories")
+    dst = given.dst or Path("datasets", name)
     torch.set_num_threads(1)
     histories: list[pd.DataFrame] = []
     labels: list[dict[str, Any]] = []
     features: dict[str, np.ndarray] = {}
     first = 0
     with CorpusWriter(
-        given.dst,
-        name="histories",
+        dst,
+        name=name,
         time_unit="epoch",
         metrics=METRICS,
         licence="Apache-2.0",
@@ -61,7 +65,7 @@ def main() -> None:
         seconds=True,
     ) as writer:
         known: set[str] = set()
-        for task in TASKS:
+        for task in tasks:
             data = task.make()
             files = sorted(given.work.glob(f"{task.name}-[0-9]*.json"))
             runs = [json.loads(file.read_text()) for file in files]
@@ -85,9 +89,9 @@ def main() -> None:
             )  # fmt: skip
             first += len(runs)
             print(task.name, len(runs), flush=True)
-    pd.concat(histories).to_parquet(given.dst / HISTORIES, index=False, compression="zstd", compression_level=19)
-    pd.DataFrame(labels).to_parquet(given.dst / LABELS, index=False, compression="zstd")
-    save_file(features, given.dst / FEATURES)
+    pd.concat(histories).to_parquet(dst / HISTORIES, index=False, compression="zstd", compression_level=19)
+    pd.DataFrame(labels).to_parquet(dst / LABELS, index=False, compression="zstd")
+    save_file(features, dst / FEATURES)
 
 
 def _curves(task: HistoryTask, runs: list[dict[str, Any]], architectures: list[dict[str, Any]]) -> Curves:

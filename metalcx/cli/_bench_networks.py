@@ -67,6 +67,10 @@ def histories(
         Path | None,
         typer.Option("--data", metavar="DIR", help="A corpus with histories; by default the one that comes along."),
     ] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option("--sources", metavar="DIR", help="A corpus with histories to learn from; by default the same."),
+    ] = None,
     draws: Annotated[int, typer.Option("--draws", metavar="N", min=1, help="Supports drawn a task.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,7 +78,7 @@ def histories(
     from metalcx.bench import run_histories
 
     with Progress("bench histories") as progress:
-        result = run_histories(data, out, draws=draws, progress=progress)
+        result = run_histories(data, out, sources=sources, draws=draws, progress=progress)
     if as_json:
         print_json(result)
     else:

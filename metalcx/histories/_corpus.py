@@ -46,14 +46,14 @@ class HistoryCorpus:
 
     @classmethod
     def open(cls, path: str | Path | None = None) -> HistoryCorpus:
-        """Open a folder, or the corpus that comes with metalcx.
+        """Open a folder or a named corpus; by default the one that comes with metalcx.
 
         Raises:
             CorpusError: If it is no corpus, or lacks histories.
         """
         import pandas as pd
 
-        corpus = open_corpus("histories") if path is None else Corpus.open(path)
+        corpus = open_corpus("histories" if path is None else path)
         file = corpus.path / HISTORIES
         try:
             rows = pd.read_parquet(file)

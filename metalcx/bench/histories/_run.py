@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from metalcx.bench.histories._scores import (
     tau,
 )
 from metalcx.bench.histories._tables import histories_page
+from metalcx.corpora import open_corpus
 from metalcx.curves._batch import FloatArray
 from metalcx.histories import HistoryCorpus
 from metalcx.protocol import Forecaster
@@ -34,13 +36,19 @@ RESAMPLES = 200
 
 
 def run_histories(
-    path: str | Path | None, out: Path, *, draws: int = DRAWS, progress: Progress | None = None
+    path: str | Path | None,
+    out: Path,
+    *,
+    sources: str | Path | None = None,
+    draws: int = DRAWS,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Judge on every task with all tasks of other families as sources, and write the tables.
 
     Args:
         path: A corpus with histories; the one that comes with metalcx by default.
         out: Folder of the tables.
+        sources: The corpus with histories that is learned from; the same one by default.
         draws: Supports drawn a task.
         progress: Called with (done, total, what).
 
@@ -48,12 +56,15 @@ def run_histories(
         The summary: mean tau by cut and method, and on how many tasks ours is ahead of all others.
     """
     data = HistoryCorpus.open(path)
+    taught = data if sources is None else HistoryCorpus.open(sources)
     judged = list(judged_tasks(data))
     rows: list[dict[str, Any]] = []
     ahead: list[dict[str, Any]] = []
     kernels: dict[str, Any] = {}
+    learned = cache(lambda family: taught.calibration(holdout=[family]))
     for family in dict.fromkeys(j.family for j in judged):
-        calibration = data.calibration(holdout=[family])
+        # What none of it has to be left out for is learned once.
+        calibration = learned(family if family in set(taught.corpus.tasks["family"]) else "")
         kernels[family] = calibration.kernel
         others = _curve_forecasters(family)
         ours = history_forecasters(data, calibration, others["med5"])
@@ -73,7 +84,7 @@ def run_histories(
     out.mkdir(parents=True, exist_ok=True)
     for name, frame in (("scores", mean), ("versus", versus), ("cost", cost)):
         write_whole(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.4g"))
-    page = histories_page(mean, versus, cost, _head(data, draws, kernels))
+    page = histories_page(mean, versus, cost, _head(data, taught, draws, kernels))
     write_whole(out / "tables.md", page)
     return {"out": str(out), "tau": mean.groupby(["cut", "method"])["tau"].mean().unstack("cut").to_dict("index")}
 
@@ -84,8 +95,9 @@ def _curve_forecasters(family: str) -> dict[str, Forecaster]:
     from metalcx.forecasters import Baseline
 
     found: dict[str, Forecaster] = {name: Baseline(name) for name in CURVES[:2]}
-    # Its sources hold scikit-learn's digits.
-    return found if family == "digits" else found | {CURVES[2]: hub.load(CURVES[2])}
+    # Of what metalcx-base learned from, this corpus alone has families in common with tasks that have histories.
+    learned = set(open_corpus("smallnets").tasks["family"])
+    return found if family in learned else found | {CURVES[2]: hub.load(CURVES[2])}
 
 
 def _ahead(judged: JudgedTask, found: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -122,12 +134,14 @@ def _costs(judged: Sequence[JudgedTask]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _head(data: HistoryCorpus, draws: int, kernels: Mapping[str, Any]) -> str:
-    tasks = data.corpus.tasks
+def _head(data: HistoryCorpus, taught: HistoryCorpus, draws: int, kernels: Mapping[str, Any]) -> str:
+    tasks, other = data.corpus.tasks, taught is not data
+    options = f" --data {data.corpus.name} --sources {taught.corpus.name}" if other else ""
+    held = f"judged by what learned from {taught.corpus.name}" if other else "each family held out in turn"
     chosen = "; ".join(f"{name}: length {k.length:g}, noise {k.noise:g}, own {k.own:g}" for name, k in kernels.items())
     return (
-        f"Made by `metalcx bench histories --out DIR`, metalcx {__version__}: {data.corpus.n_runs} networks on "
-        f"{len(tasks)} tasks of {tasks['family'].nunique()} families, each family held out in turn; {SUPPORT} finished "
-        f"runs as support, {draws} draws, all other runs as queries, the same for all methods. Kernels, chosen on the "
-        f"sources: {chosen}.\n"
+        f"Made by `metalcx bench histories --out DIR{options}`, metalcx {__version__}: {data.corpus.n_runs} networks "
+        f"on {len(tasks)} tasks of {tasks['family'].nunique()} families, {held}; {SUPPORT} finished runs as support, "
+        f"{draws} draws, all other runs as queries, the same for all methods. Kernels, chosen on the sources: "
+        f"{chosen}.\n"
     )

@@ -92,5 +92,24 @@ def test_the_command_writes_its_tables(few: HistoryCorpus, tmp_path: Path, monke
     assert {path.name for path in tmp_path.iterdir()} == {"scores.csv", "versus.csv", "cost.csv", "tables.md"}
 
 
+def test_another_corpus_may_be_what_is_learned_from(
+    few: HistoryCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each family is held out of it, too."""
+    held: list[tuple[str, ...]] = []
+    learn = HistoryCorpus.calibration
+    monkeypatch.setattr(_histories, "_curve_forecasters", lambda family: {"med5": Baseline("med5")})
+    monkeypatch.setattr(
+        HistoryCorpus,
+        "calibration",
+        lambda self, holdout: (held.append((self.corpus.name, *holdout)), learn(self, holdout=holdout))[1],
+    )
+    monkeypatch.setattr(_histories, "RESAMPLES", 4)
+    monkeypatch.setattr(_scores, "CUTS", (0.1,))
+    _histories.run_histories(few.corpus.path, tmp_path, sources=few.corpus.path, draws=1)
+    assert {family for _, family in held} == {"make-classification", "make-gaussian-quantiles", "digits"}
+    assert "judged by what learned from few" in (tmp_path / "tables.md").read_text()
+
+
 def test_a_model_is_not_judged_on_a_family_of_its_sources() -> None:
     assert set(_histories._curve_forecasters("digits")) == {"med5", "affine"}
