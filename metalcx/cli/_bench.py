@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metalcx.cli._options import DeviceOption, JsonOption
+from metalcx.cli._options import DeviceOption, FoldsOption, JsonOption
 from metalcx.cli._output import Progress, print_json, print_table
 
 
@@ -19,10 +19,7 @@ def transfer(
     forecaster: Annotated[
         list[str] | None, typer.Option("--forecaster", metavar="NAME", help="What to judge; repeat. All by default.")
     ] = None,
-    folds: Annotated[
-        int | None,
-        typer.Option("--folds", metavar="N", min=2, help="Folds over families; by default each family is one."),
-    ] = None,
+    folds: FoldsOption = None,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="Training seeds.")] = 3,
     extra: Annotated[
         bool, typer.Option("--extra", help="Judge on lcdb11's tasks, by folds, instead of the protocol's.")

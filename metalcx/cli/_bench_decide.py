@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metalcx.cli._options import JsonOption
+from metalcx.cli._options import FoldsOption, JsonOption
 from metalcx.cli._output import Progress, print_json, print_table
 
 
@@ -25,13 +25,14 @@ def stopping(
         list[str] | None, typer.Option("--row", metavar="NAME", help="What to judge; repeat. All by default.")
     ] = None,
     orders: Annotated[int, typer.Option("--orders", metavar="N", min=1, help="Random orders of each task.")] = 30,
+    folds: FoldsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Judge rules of stopping by what they save on recorded runs without losing the best. Resumes where it ended."""
     from metalcx.bench import run_stopping
 
     with Progress("bench stopping") as progress:
-        result = run_stopping(data, out, rows=row or None, orders=orders, progress=progress)
+        result = run_stopping(data, out, rows=row or None, orders=orders, folds=folds, progress=progress)
     if as_json:
         print_json(result)
     else:

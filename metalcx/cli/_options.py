@@ -37,5 +37,9 @@ MostSupportOption = Annotated[
     int, typer.Option("--most-support", metavar="N", min=1, help="Finished runs that a base is adapted to, at most.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of whatever is drawn at random.")]
+FoldsOption = Annotated[
+    int | None,
+    typer.Option("--folds", metavar="N", min=2, help="Folds over families; by default each family is one."),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, or cuda; numbers depend on it.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

@@ -180,9 +180,10 @@ ROWS: dict[str, Row] = {
     "med5-thaw": Row(_thaw, partial(Baseline, "med5")),
     "metalcx": Row(_usual, "metalcx-amortised"),
     "metalcx-thaw": Row(_thaw, "metalcx-amortised"),
+    "metalcx-ensemble": Row(_usual, "metalcx-ensemble"),
     "graph-ode": Row(_usual, "graph-ode"),
     "graph-ode-thaw": Row(_thaw, "graph-ode"),
 }
 
 #: What takes long to train, or is a variant of another row.
-ON_REQUEST = ("graph-ode", "graph-ode-thaw")
+ON_REQUEST = ("metalcx-ensemble", "graph-ode", "graph-ode-thaw")

@@ -42,6 +42,7 @@ def run_stopping(
     *,
     rows: Sequence[str] | None = None,
     orders: int = 30,
+    folds: int | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Run what is missing of the stopping benchmark and write its tables; goes on where an earlier call ended.
@@ -60,6 +61,7 @@ def run_stopping(
         out: Folder for tables, and for parts from which a later call goes on.
         rows: Names of `ROWS`; by default all but those on request.
         orders: Random orders.
+        folds: Folds over families for what is trained; by default each target family is held out alone.
         progress: Called with (done, total, what).
 
     Returns:
@@ -67,7 +69,7 @@ def run_stopping(
 
     Raises:
         DataError: On an unknown row, if `data` holds none of the corpora or no task is large enough, or `out` holds
-            parts of other tasks or orders.
+            parts of other tasks, orders or folds.
     """
     chosen = tuple(rows or (name for name in ROWS if name not in ON_REQUEST))
     unknown = [name for name in chosen if name not in ROWS]
@@ -75,22 +77,22 @@ def run_stopping(
         raise DataError(f"no row is called {name_some(unknown)}; there is {', '.join(ROWS)}")
     if not any((data / name).is_dir() for name in TARGETS):
         raise DataError(f"{data}: holds none of the corpora {', '.join(TARGETS)}; give the folder in which they are")
-    study = Study(data, out, extra=False, folds=None)
+    study = Study(data, out, extra=False, folds=folds)
     tasks = study.tasks()
     judged = [kept for task in tasks if study.is_target(task) and (kept := long_enough(task)) is not None]
     if not judged:
         raise DataError(f"{data}: no task has {MIN_RUNS} runs of at least {MIN_POINTS} points")
-    _claim(out, judged, orders)
+    held = folds_of(study, tasks)
+    _claim(out, judged, orders, held)
     present = {task.family for task in judged}
-    folds = [(i, fold) for i, fold in enumerate(folds_of(study, tasks)) if present & set(fold)]
-    units = [Unit(name, 0, i, fold) for name in chosen for i, fold in folds]
+    units = [Unit(name, 0, i, fold) for name in chosen for i, fold in enumerate(held) if present & set(fold)]
     missing = [unit for unit in units if not _part(out, unit).exists()]
     pools = Pools(study, tasks)
     for done, unit in enumerate(missing, 1):
         _write_unit(out, unit, judged, pools, orders)
         if progress is not None:
             progress(done, len(missing), unit.file)
-    return write_stopping_tables(out, orders)
+    return write_stopping_tables(out, orders, folds)
 
 
 def long_enough(task: PreparedTask) -> PreparedTask | None:
@@ -106,10 +108,10 @@ def long_enough(task: PreparedTask) -> PreparedTask | None:
     return replace(task, curves=curves, final=task.final[rows])
 
 
-def _claim(out: Path, judged: list[PreparedTask], orders: int) -> None:
+def _claim(out: Path, judged: list[PreparedTask], orders: int, folds: list[tuple[str, ...]]) -> None:
     (out / "parts").mkdir(parents=True, exist_ok=True)
-    about = {"orders": orders, "asks": ASKS, "tasks": {task.name: len(task) for task in judged}}
-    complaint = f"{out}: holds parts of a benchmark on other tasks or orders; give it a folder of its own"
+    about = {"orders": orders, "asks": ASKS, "folds": folds, "tasks": {task.name: len(task) for task in judged}}
+    complaint = f"{out}: holds parts of a benchmark on other tasks, orders or folds; give it a folder of its own"
     claim(out / "stopping.json", json.dumps(about, indent=1), complaint)
 
 

@@ -20,7 +20,7 @@ TOLERANCES = (0.001, 0.01)
 OURS = "metalcx"
 
 
-def write_stopping_tables(out: Path, orders: int) -> dict[str, Any]:
+def write_stopping_tables(out: Path, orders: int, folds: int | None = None) -> dict[str, Any]:
     """Read all parts under `out` and write four tables as CSV, and the last three of them as ``tables.md``.
 
     The tables are ``settings.csv``, ``scores.csv``, ``summary.csv`` and ``versus.csv``.
@@ -35,7 +35,7 @@ def write_stopping_tables(out: Path, orders: int) -> dict[str, Any]:
     frames = {"settings": settings.drop(columns="cpu"), "scores": scores, "summary": summary, "versus": versus}
     for name, frame in frames.items():
         write_whole(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
-    write_whole(out / "tables.md", _head(settings, orders) + _page(scores, summary, versus))
+    write_whole(out / "tables.md", _head(settings, orders, folds) + _page(scores, summary, versus))
     return {"out": str(out), "orders": orders, "summary": summary.to_dict("records")}
 
 
@@ -198,12 +198,13 @@ def _tasks(scores: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _head(settings: pd.DataFrame, orders: int) -> str:
+def _head(settings: pd.DataFrame, orders: int, folds: int | None) -> str:
     """What made the tables."""
+    split = "" if folds is None else f" --folds {folds}"
     names = " ".join(f"--row {name}" for name in sorted(settings.row.unique()))
     return (
-        f"Made by `metalcx bench stopping --data DIR --out DIR --orders {orders} {names}`, metalcx {__version__}; "
-        f"orders by seed 0, training seed 0; {settings.task.nunique()} tasks of {settings.family.nunique()} families. "
+        f"Made by `metalcx bench stopping --data DIR --out DIR --orders {orders}{split} {names}`, metalcx "
+        f"{__version__}; orders by seed 0, training seed 0; {settings.task.nunique()} tasks of {settings.family.nunique()} families. "
         f"In all: {settings.cpu.sum() / 3600:.2f} processor hours, training included where it was not done before.\n\n"
         "Score: points that all runs cost over mean points spent, burn-in included, where the median regret over "
         "orders is within the tolerance; else 1. Settings are chosen on the tasks of other families. Within: share of "

@@ -68,8 +68,9 @@ def test_end_to_end_and_again(data: Path, tmp_path: Path) -> None:
     run()
     assert told == []
     assert {p.name: p.read_bytes() for p in tmp_path.glob("*.csv")} == before
-    with pytest.raises(DataError, match="other tasks or orders"):
-        run_stopping(data, tmp_path, rows=["med5"], orders=3)
+    for other in ({"orders": 3}, {"orders": 2, "folds": 2}):
+        with pytest.raises(DataError, match="other tasks, orders or folds"):
+            run_stopping(data, tmp_path, rows=["med5"], **other)
 
 
 def test_what_cannot_be_judged_is_refused(data: Path, tmp_path: Path) -> None:
