@@ -205,7 +205,8 @@ def _head(settings: pd.DataFrame, orders: int, folds: int | None) -> str:
     return (
         f"Made by `metalcx bench stopping --data DIR --out DIR --orders {orders}{split} {names}`, metalcx "
         f"{__version__}; orders by seed 0, training seed 0; {settings.task.nunique()} tasks of "
-        f"{settings.family.nunique()} families. In all: {settings.cpu.sum() / 3600:.2f} processor hours, training included where it was not done before.\n\n"
+        f"{settings.family.nunique()} families. In all: {settings.cpu.sum() / 3600:.2f} processor hours, "
+        "training included where it was not done before.\n\n"
         "Score: points that all runs cost over mean points spent, burn-in included, where the median regret over "
         "orders is within the tolerance; else 1. Settings are chosen on the tasks of other families. Within: share of "
         "tasks whose chosen setting kept to the tolerance. Speed-up: pooled as it is, whatever the regret. Keeps "
