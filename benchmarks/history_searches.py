@@ -1,6 +1,6 @@
 """Searches over networks really trained, by full training and by the history of features, in measured seconds.
 
-python benchmarks/history_searches.py [--corpus datasets/histories] [--out benchmarks/results/histories/searches.csv]
+python benchmarks/history_searches.py [--corpus CORPUS] [--sources CORPUS] [--out OUT.csv]
 
 The networks of a task in the corpus are the space: configurations and architectures, of which a search evaluates `N`.
 Every second is one that was measured when the network trained, when its features were recorded and when proxies were
@@ -9,8 +9,9 @@ fitted; how several workers share them is simulated (whoever is free takes the n
 that were not evaluated; `halving` is successive halving (Jamieson and Talwalkar, AISTATS 2016).
 
 With histories a candidate trains for a few epochs and is ranked by the forecast, with all other families of datasets
-as sources and no support; the best few then finish. How many epochs, and how many finish, is what is cheapest
-on the sources among what falls short there of full training by .01 of accuracy at most, in the mean.
+as sources and no support; the best few then finish. How many epochs, and how many finish, is what is cheapest on the
+sources (the other families of the corpus, unless another one is given) among what falls short there of full training
+by .01 of accuracy at most, in the mean.
 """
 
 from __future__ import annotations
@@ -63,15 +64,18 @@ class Pool:
     near: np.ndarray
 
 
-def read(data: HistoryCorpus) -> list[Pool]:
-    """All tasks; forecasts come from the other families."""
+def read(data: HistoryCorpus, taught: HistoryCorpus) -> list[Pool]:
+    """All tasks; forecasts come from the other families of `taught`."""
     pools = []
+    learned = cache(lambda family: taught.calibration(holdout=[family]))
+    known = set(taught.corpus.tasks["family"])
     numbers = dict(zip(data.corpus.runs["name"], data.corpus.runs["run"], strict=True))
     for task in data.corpus:
         curves = task.curves(("val_accuracy", "seconds"))
         epochs = np.arange(round(curves.t_last.max()) + 1.0)
         peaks = peak_so_far(curves)
-        model = HistoryForecaster(Baseline("best"), data.calibration(holdout=[task.family]), data.table)
+        calibration = learned(task.family if task.family in known else "")
+        model = HistoryForecaster(Baseline("best"), calibration, data.table)
         extra, estimate = {}, {}
         for cut in CUTS:
             at = data.rows[data.rows["t"] == cut].set_index("run")
@@ -219,13 +223,17 @@ def chosen(pools: Sequence[Pool], kind: str, workers: int, by: str) -> tuple[int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", type=Path, default=Path("datasets/histories"))
+    parser.add_argument("--corpus", default="histories", help="folder or name")
+    parser.add_argument("--sources", help="what is learned from; by default the same")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/histories/searches.csv"))
     given = parser.parse_args()
-    pools, rows = read(HistoryCorpus.open(given.corpus)), []
+    data, rows = HistoryCorpus.open(given.corpus), []
+    taught = data if given.sources is None else HistoryCorpus.open(given.sources)
+    pools = read(data, taught)
+    sources = pools if taught is data else read(taught, taught)
     for kind, by, workers in product(("random", "evolution", "halving"), ("history", "accuracy"), WORKERS):
         for family in dict.fromkeys(pool.family for pool in pools):
-            setting = chosen([p for p in pools if p.family != family], kind, workers, by)
+            setting = chosen([p for p in sources if p.family != family], kind, workers, by)
             for pool in (p for p in pools if p.family == family):
                 t = trial(pool, kind, workers, setting, by)
                 rows.append(
