@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from metalcx.cli._options import DeviceOption, FoldsOption, JsonOption
+from metalcx.cli._options import CorporaOption, DeviceOption, FoldsOption, JsonOption, TablesOption
 from metalcx.cli._output import Progress, print_json, print_table
 
 
 def transfer(
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder in which the corpora are.")],
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for tables and for what is needed to resume.")
-    ],
+    data: CorporaOption,
+    out: TablesOption,
     forecaster: Annotated[
         list[str] | None, typer.Option("--forecaster", metavar="NAME", help="What to judge; repeat. All by default.")
     ] = None,
@@ -57,7 +55,7 @@ def transfer(
 
 
 def encoder(
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder in which the corpora are.")],
+    data: CorporaOption,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for tables, encoders and what is needed to resume.")
     ],

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from metalcx.cli._options import FoldsOption, JsonOption
+from metalcx.cli._options import CorporaOption, FoldsOption, JsonOption, TablesOption
 from metalcx.cli._output import Progress, print_json, print_table
 
 
 def stopping(
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder in which the corpora are.")],
+    data: CorporaOption,
     out: Annotated[
         Path,
         typer.Option(
@@ -40,10 +40,8 @@ def stopping(
 
 
 def suggest(
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder in which the corpora are.")],
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for tables and for what is needed to resume.")
-    ],
+    data: CorporaOption,
+    out: TablesOption,
     corpus: Annotated[
         list[str] | None, typer.Option("--corpus", metavar="NAME", help="A corpus to search; repeat. All by default.")
     ] = None,

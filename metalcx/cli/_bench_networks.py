@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from metalcx.cli._options import JsonOption
+from metalcx.cli._options import CorporaOption, JsonOption, TablesOption
 from metalcx.cli._output import Progress, print_json, print_table
 
 
 def dynamics(
-    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder in which the corpora are.")],
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Folder for tables and for what is needed to resume.")
-    ],
+    data: CorporaOption,
+    out: TablesOption,
     task: Annotated[
         list[str] | None,
         typer.Option(

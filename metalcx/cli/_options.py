@@ -37,6 +37,14 @@ MostSupportOption = Annotated[
     int, typer.Option("--most-support", metavar="N", min=1, help="Finished runs that a base is adapted to, at most.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="S", help="Seed of whatever is drawn at random.")]
+CorporaOption = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder in which the corpora are.")]
+TablesOption = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Folder for tables and for what is needed to resume.")
+]
+RowsFileOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="F", help="Write the rows there, .csv or .parquet, not to the screen."),
+]
 FoldsOption = Annotated[
     int | None,
     typer.Option("--folds", metavar="N", min=2, help="Folds over families; by default each family is one."),

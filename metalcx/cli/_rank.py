@@ -15,6 +15,7 @@ from metalcx.cli._options import (
     JsonOption,
     MetricOption,
     ModelArgument,
+    RowsFileOption,
     RunsOption,
     SeedOption,
     TaskOption,
@@ -38,10 +39,7 @@ def rank(
     top: Annotated[
         int | None, typer.Option("--top", metavar="K", min=1, help="Show the best K; adds P(among the best K).")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="F", help="Write the rows there, .csv or .parquet, not to the screen."),
-    ] = None,
+    out: RowsFileOption = None,
     task: TaskOption = None,
     horizon: HorizonOption = None,
     seed: SeedOption = 0,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metalcx.corpora.importers._base import Imported, ImportOptions, Tally
-from metalcx.corpora.importers._log_cells import begins_with, files_below, read_cells, relative_name, series_of
+from metalcx.corpora.importers._log_cells import files_below, header_of, read_cells, relative_name, series_of
 from metalcx.corpora.importers._logs import LoggedRun, chosen_time, declared, from_runs
 from metalcx.corpora.importers._settings import flat, read_yaml
 from metalcx.errors import DataError
@@ -60,7 +60,7 @@ def read_keras_csv(src: Path, options: ImportOptions, tally: Tally) -> Imported:
     """
     files = []
     for path in files_below(src, "*.csv", "*.log", "*.tsv", "*.txt"):
-        if begins_with(path, "epoch"):
+        if header_of(path)[:1] == ["epoch"]:
             files.append(path)
         else:
             tally.skip(path.name, "no log of Keras: its first column is not 'epoch'")

@@ -37,7 +37,7 @@ def read_cells(path: Path, tally: Tally) -> pd.DataFrame:
     first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
     if not first.strip():
         raise DataError(f"{path}: the file is empty; give a log with a header and rows")
-    cells = _read_text(path, _separator(first))
+    cells = _read_text(path, separator_of(first))
     if ended or not len(cells):
         return cells
     tally.skip(path, "a last line that was not written to its end")
@@ -69,17 +69,23 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     return cells
 
 
-def begins_with(path: Path, first: str) -> bool:
-    """Whether the first column of the text table at `path` is called `first`; False for what is no text."""
+def header_of(path: Path) -> list[str]:
+    """Names of the columns of the text table at `path`; none for what is no text."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            line = file.readline(1 << 16)
+            return columns_of(file.readline(1 << 16))
     except (OSError, UnicodeDecodeError):
-        return False
-    return next(iter(next(csv.reader([line], delimiter=_separator(line)), [])), "") == first
+        return []
 
 
-def _separator(header: str) -> str:
+def columns_of(header: str) -> list[str]:
+    """Names of the columns in the first line of a text table."""
+    found = csv.reader([header.rstrip("\r\n")], delimiter=separator_of(header))
+    return [name.strip() for name in next(found, [])]
+
+
+def separator_of(header: str) -> str:
+    """Comma, semicolon or tab, as the first line of a text table shows."""
     return max(",;\t", key=header.count)
 
 

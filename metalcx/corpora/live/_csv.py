@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from metalcx.corpora.importers._log_cells import _NOT_MEASURED, _separator
+from metalcx.corpora.importers._log_cells import _NOT_MEASURED, columns_of, separator_of
 from metalcx.corpora.live._run import LiveOptions, LiveRun, absent
 from metalcx.corpora.live._tail import Tail
 
@@ -69,8 +69,7 @@ class CsvFile:
     def _begin(self, text: str) -> str:
         """Read the header; what follows it."""
         header, _, rest = text.partition("\n")
-        self._delimiter = _separator(header)
-        self.columns = [c.strip() for c in next(csv.reader([header.rstrip("\r")], delimiter=self._delimiter), [])]
+        self._delimiter, self.columns = separator_of(header), columns_of(header)
         known = [t for t in TIMES[self.format] if t in self.columns]
         named = self.options.time
         self.time = named if named in self.columns else None if named else next(iter(known), None)

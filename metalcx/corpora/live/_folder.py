@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from metalcx.corpora.importers._log_cells import begins_with, relative_name
+from metalcx.corpora.importers._log_cells import header_of, relative_name
 from metalcx.corpora.importers._settings import flat, read_yaml
 from metalcx.corpora.importers._tensorboard import _home
 from metalcx.corpora.live._csv import TIMES, CsvFile
@@ -37,19 +37,12 @@ def format_of(src: Path) -> str | None:
         if path.name == "metrics.csv":
             return "lightning-csv"
         if first_table is None and path.suffix in _TABLES:
-            first_table = "keras-csv" if begins_with(path, "epoch") else "csv" if _is_long(path) else None
+            first_table = "keras-csv" if header_of(path)[:1] == ["epoch"] else "csv" if _is_long(path) else None
     return first_table
 
 
 def _is_long(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            header = file.readline(1 << 16).decode("utf-8-sig", "replace")
-    except OSError:
-        return False
-    return path.name != "runs.csv" and "run" in [
-        c.strip() for c in header.replace(";", ",").replace("\t", ",").split(",")
-    ]
+    return path.name != "runs.csv" and "run" in header_of(path)
 
 
 class TensorBoardFolder:
@@ -158,7 +151,7 @@ class CsvFolder:
             elif (
                 self.format == "keras-csv"
                 and path.suffix in _TABLES
-                and (known or begins_with(path, TIMES["keras-csv"][0]))
+                and (known or header_of(path)[:1] == [TIMES["keras-csv"][0]])
             ):
                 yield path, relative_name(self.src, path.with_suffix("")) if self.src.is_dir() else path.stem
             elif self.format == "csv" and path.suffix in _TABLES and (known or _is_long(path)):
