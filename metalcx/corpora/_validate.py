@@ -1,4 +1,4 @@
-"""Every rule of the format, checked by streaming: memory grows with runs and architectures, not with points."""
+"""Every rule of the format, by streaming: memory grows with tasks and architectures, not with runs or points."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from metalcx._json import loads
 from metalcx._swap import readable
-from metalcx.corpora._check_points import PointChecker, RunFacts
+from metalcx.corpora._check_points import PointChecker
 from metalcx.corpora._checksums import checksum_problems
 from metalcx.corpora._corpus import Corpus, structure_problems
 from metalcx.corpora._format import (
@@ -31,6 +31,7 @@ from metalcx.corpora._format import (
 )
 from metalcx.corpora._points import Points
 from metalcx.corpora._report import Findings, Report
+from metalcx.corpora._run_facts import OutOfOrderError, RunFacts, RunWindow
 from metalcx.corpora._table import strings
 from metalcx.errors import CorpusError
 from metalcx.graphs import graph_problem
@@ -93,9 +94,7 @@ class _Check:
         manifest = corpus.manifest
         tasks = self._tasks(corpus)
         archs = self._architectures(corpus)
-        facts = self._runs(corpus, tasks, archs)
-        points = self._curves(corpus, facts)
-        self.counts = (len(tasks), len(facts.n_points), points)
+        self.counts = (len(tasks), *self._runs_and_curves(corpus, tasks, archs))
         for key, count in zip(("n_tasks", "n_runs", "n_points"), self.counts, strict=True):
             if getattr(manifest, key) != count:
                 self.findings.add(
@@ -130,8 +129,40 @@ class _Check:
                 self._json(ARCHITECTURES, start, batch, column)
         return archs
 
-    def _runs(self, corpus: Corpus, tasks: dict[str, int], archs: set[str]) -> RunFacts:
-        n_points, diverged, metric = ([np.empty(0, kind)] for kind in (np.int64, bool, np.int16))
+    def _runs_and_curves(self, corpus: Corpus, tasks: dict[str, int], archs: set[str]) -> tuple[int, int]:
+        """Runs and points counted."""
+        before = dict(self.findings.found)
+        try:
+            return self._side_by_side(corpus, tasks, archs)
+        except OutOfOrderError:
+            # The file is not sorted. What else is wrong is found with all runs in memory.
+            self.findings.found = before
+            return self._side_by_side(corpus, tasks, archs, whole=True)
+
+    def _side_by_side(
+        self, corpus: Corpus, tasks: dict[str, int], archs: set[str], whole: bool = False
+    ) -> tuple[int, int]:
+        """Both files are in the order of runs: a run is read when its points come, and forgotten after them."""
+        with corpus.open_table(RUNS) as table:
+            total = table.rows
+        found = Findings()
+        facts = self._runs(corpus, tasks, archs, total)
+        checker = PointChecker(corpus.metrics, RunWindow(facts, total, found, whole), found)
+        damage, points = None, 0
+        try:
+            points = self._curves(corpus, checker)
+        except CorpusError as error:
+            damage = error
+        # Runs are held to their rules, too, where points ended early.
+        for _ in facts:
+            pass
+        self.findings.found |= found.found
+        if damage is not None:
+            raise damage
+        return total, points
+
+    def _runs(self, corpus: Corpus, tasks: dict[str, int], archs: set[str], total: int) -> Iterator[RunFacts]:
+        seen = 0
         for start, batch in self._batches(corpus, RUNS, RUN_COLUMNS):
             number = batch.column("run").to_numpy(zero_copy_only=False)
             self._rows(
@@ -144,13 +175,13 @@ class _Check:
             count = np.asarray(batch.column("n_points").to_numpy(zero_copy_only=False), dtype=np.int64)
             self._rows(RUNS, count < 1, start, "n_points", "is below 1; a run has a point, or it is left out")
             self._json(RUNS, start, batch, "config")
-            n_points.append(count)
-            diverged.append(status == "diverged")
-            metric.append(np.array([tasks.get(name, -1) for name in task], dtype=np.int16))
-        return RunFacts(np.concatenate(n_points), np.concatenate(diverged), np.concatenate(metric))
+            seen += len(count)
+            metric = np.array([tasks.get(name, -1) for name in task], dtype=np.int16)
+            yield RunFacts(count, np.asarray(status == "diverged"), metric)
+        if seen != total:
+            raise CorpusError(f"{self.folder / RUNS}: states {total} rows and holds {seen}; write the corpus again")
 
-    def _curves(self, corpus: Corpus, facts: RunFacts) -> int:
-        checker = PointChecker(corpus.metrics, facts, self.findings)
+    def _curves(self, corpus: Corpus, checker: PointChecker) -> int:
         with corpus.open_table(CURVES) as table:
             columns = ["run", "t", *(m.name for m in corpus.metrics)]
             columns += [SECONDS] if SECONDS in table.schema.names else []
