@@ -1,11 +1,13 @@
 """What large numbers cost: 100,000 running curves in one decision, ten million curves streamed, hours of watching.
 
-    python benchmarks/load.py [--part decide --part corpus --part watch] [--out FILE]
+    python benchmarks/load.py [--part PART ...] [--out FILE]
 
-Every size runs in a process of its own, whose processor seconds and peak resident memory are recorded. `ratio` is what
-one unit costs beside what it cost at the size before: 1 is linear. `memory_ratio` is the peak beside that before: 1 is
-flat. Sizes are running curves (decide), curves of five points (corpus), and decisions (watch); of watching, memory is
-that at the end of each quarter, and a unit's cost that within the quarter. Writes `results/load.csv`.
+Parts: `decide`, `board`, `watch`, `corpus`; rows of parts that are not run stay. Every size runs in a process of its
+own, whose processor seconds and peak resident memory are recorded. `ratio` is what one unit costs beside what it cost
+at the size before: 1 is linear. `memory_ratio` is the peak beside that before: 1 is flat. Sizes are running curves
+(decide), curves of five points (corpus), decisions about curves that grow (board), and polls of `metalcx watch` in a
+simulated day of eight hours (watch, see `load_day.py`); of these two, memory is that at the end of each quarter or
+eighth, and a unit's cost that within it. Writes `results/load.csv`.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ FIELDS = ("part", "what", "size", "cpu_s", "peak_mb", "us_per_unit", "ratio", "m
 RUNNING = (1_000, 10_000, 100_000)
 CURVES = (100_000, 1_000_000, 10_000_000)
 DECISIONS = 2_000
+PARTS = ("decide", "board", "watch", "corpus")
+# What is followed, by which model, and seconds between two polls.
+DAYS = (("tensorboard", "med5", 5.0), ("lightning-csv", "metalcx-base", 120.0))
 POINTS, TASK_RUNS = 5, 50_000
 
 
@@ -50,11 +55,17 @@ def curves(n: int, points: int, status: str, seed: int, name: str) -> Any:
     )
 
 
+def model_of(name: str) -> Any:
+    import metalcx as mx
+
+    return mx.forecasters.Baseline("med5") if name == "med5" else mx.load(name)
+
+
 def decide(what: str, size: int) -> None:
     import metalcx as mx
     from metalcx.curves import Curves
 
-    model = mx.load("metalcx-base") if what == "metalcx-base" else mx.forecasters.Baseline("med5")
+    model = model_of(what)
     done = curves(20, 50, "completed", 0, "d")
     everything = Curves.concat([done, curves(size, 20, "running", 1, "r")])
     decisions = mx.StopPolicy(model.adapt(done), threshold=0.05).decide(everything)
@@ -84,7 +95,7 @@ def corpus(what: str, size: int, folder: Path) -> None:
             raise SystemExit("a task lost runs")
 
 
-def watch(folder: Path) -> list[dict[str, float]]:
+def board(folder: Path) -> list[dict[str, float]]:
     """One training after another reports to a shared folder and asks after each point; figures of each quarter."""
     from metalcx.curves import Metric
     from metalcx.forecasters import Baseline
@@ -114,6 +125,24 @@ def watch(folder: Path) -> list[dict[str, float]]:
     return found
 
 
+def watch(what: str, folder: Path) -> list[dict[str, float]]:
+    """The eighths of a simulated day."""
+    from load_day import follow
+
+    (day,) = (day for day in DAYS if named(day) == what)
+    format, model, every = day
+    found, before = [], 0.0
+    for polls, took in follow(folder / what, format, model_of(model), every):
+        found.append({"size": polls, "cpu_s": took - before, "peak_mb": resident()})
+        before = took
+    return found
+
+
+def named(day: tuple[str, str, float]) -> str:
+    format, model, every = day
+    return f"{format}, {model}, every {every:g} s"
+
+
 def resident() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
@@ -121,8 +150,8 @@ def resident() -> float:
 
 def child(part: str, what: str, size: int, folder: Path) -> None:
     start = time.process_time()
-    if part == "watch":
-        print(json.dumps(watch(folder)))
+    if part in ("board", "watch"):
+        print(json.dumps(board(folder) if part == "board" else watch(what, folder)))
         return
     if part == "decide":
         decide(what, 100)  # imports and what a first call prepares
@@ -146,20 +175,23 @@ def rows(parts: list[str], most: int) -> Iterator[dict[str, Any]]:
         if "decide" in parts:
             for what in ("med5", "metalcx-base"):
                 yield from rated([row for n in RUNNING for row in measured("decide", what, n, scratch)])
+        if "board" in parts:
+            yield from rated(measured("board", "board and log", DECISIONS, scratch), of_each=True)
         if "watch" in parts:
-            quarters = measured("watch", "board and log", DECISIONS, scratch)
-            yield from rated(quarters, DECISIONS // 4)
+            for day in DAYS:
+                yield from rated(measured("watch", named(day), 0, scratch), of_each=True)
         if "corpus" in parts:
             sizes = [n for n in CURVES if n <= most]
             for what in ("write", "scan", "validate", "one task"):
                 yield from rated([row for n in sizes for row in measured("corpus", what, n, scratch / str(n))])
 
 
-def rated(found: list[dict[str, Any]], units: int | None = None) -> Iterator[dict[str, Any]]:
-    """Rows with what a unit costs, and both ratios to the row before."""
+def rated(found: list[dict[str, Any]], of_each: bool = False) -> Iterator[dict[str, Any]]:
+    """Rows with what a unit costs, and both ratios to the row before; `of_each`: sizes go on from row to row."""
     before: dict[str, Any] | None = None
     for row in found:
-        row["us_per_unit"] = 1e6 * row["cpu_s"] / (units or row["size"])
+        units = row["size"] - (before["size"] if before and of_each else 0)
+        row["us_per_unit"] = 1e6 * row["cpu_s"] / units
         row["ratio"] = row["us_per_unit"] / before["us_per_unit"] if before else ""
         row["memory_ratio"] = row["peak_mb"] / before["peak_mb"] if before else ""
         before = row
@@ -168,7 +200,7 @@ def rated(found: list[dict[str, Any]], units: int | None = None) -> Iterator[dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", action="append", choices=("decide", "corpus", "watch"))
+    parser.add_argument("--part", action="append", choices=PARTS)
     parser.add_argument("--most", type=int, default=CURVES[-1], help="curves of the largest corpus")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "load.csv")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
@@ -177,13 +209,28 @@ def main() -> None:
         part, what, size, folder = given.child
         child(part, what, int(size), Path(folder))
         return
-    with given.out.open("w", newline="") as file:
+    parts = given.part or list(PARTS)
+    done = [row for row in earlier(given.out) if row["part"] not in parts]
+    for row in rows(parts, given.most):
+        done.append(row)
+        done.sort(key=lambda row: PARTS.index(row["part"]))
+        write(given.out, done)
+        print(row, flush=True)
+
+
+def earlier(path: Path) -> list[dict[str, Any]]:
+    """Rows of an earlier call."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write(path: Path, done: list[dict[str, Any]]) -> None:
+    with path.open("w", newline="") as file:
         table = csv.DictWriter(file, FIELDS, lineterminator="\n")
         table.writeheader()
-        for row in rows(given.part or ["decide", "watch", "corpus"], given.most):
-            table.writerow(row)
-            file.flush()
-            print(row, flush=True)
+        table.writerows(done)
 
 
 if __name__ == "__main__":

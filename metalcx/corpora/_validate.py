@@ -1,4 +1,4 @@
-"""Every rule of the format, checked by streaming: memory grows with runs and architectures, not with points."""
+"""Every rule of the format, by streaming: memory grows with tasks and architectures, not with runs or points."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from metalcx._json import loads
 from metalcx._swap import readable
-from metalcx.corpora._check_points import PointChecker, RunFacts
+from metalcx.corpora._check_points import PointChecker
 from metalcx.corpora._checksums import checksum_problems
 from metalcx.corpora._corpus import Corpus, structure_problems
 from metalcx.corpora._format import (
@@ -31,12 +31,15 @@ from metalcx.corpora._format import (
 )
 from metalcx.corpora._points import Points
 from metalcx.corpora._report import Findings, Report
+from metalcx.corpora._run_facts import OutOfOrderError, RunFacts, RunWindow
 from metalcx.corpora._table import strings
 from metalcx.errors import CorpusError
 from metalcx.graphs import graph_problem
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Texts = npt.NDArray[np.object_]
 
 _BATCH = 1 << 15  # rows of text columns at once
 
@@ -93,9 +96,7 @@ class _Check:
         manifest = corpus.manifest
         tasks = self._tasks(corpus)
         archs = self._architectures(corpus)
-        facts = self._runs(corpus, tasks, archs)
-        points = self._curves(corpus, facts)
-        self.counts = (len(tasks), len(facts.n_points), points)
+        self.counts = (len(tasks), *self._runs_and_curves(corpus, tasks, archs))
         for key, count in zip(("n_tasks", "n_runs", "n_points"), self.counts, strict=True):
             if getattr(manifest, key) != count:
                 self.findings.add(
@@ -108,9 +109,8 @@ class _Check:
         """Task -> position of its metric among the declared ones (-1 where it is not)."""
         declared = [m.name for m in corpus.metrics]
         tasks: dict[str, int] = {}
-        for start, batch in self._batches(corpus, TASKS, TASK_COLUMNS):
-            names, metrics = strings(batch.column("task")), strings(batch.column("metric"))
-            for row, (name, metric) in enumerate(zip(names, metrics, strict=True), start):
+        for start, _, texts in self._batches(corpus, TASKS, TASK_COLUMNS):
+            for row, (name, metric) in enumerate(zip(texts["task"], texts["metric"], strict=True), start):
                 if name in tasks:
                     self.findings.add(TASKS, f"{name!r} stands there twice; name each task once", row, "task", "twice")
                 if metric not in declared:
@@ -121,36 +121,68 @@ class _Check:
 
     def _architectures(self, corpus: Corpus) -> set[str]:
         archs: set[str] = set()
-        for start, batch in self._batches(corpus, ARCHITECTURES, ARCHITECTURE_COLUMNS):
-            for row, name in enumerate(strings(batch.column("arch")), start):
+        for start, batch, texts in self._batches(corpus, ARCHITECTURES, ARCHITECTURE_COLUMNS):
+            for row, name in enumerate(texts["arch"], start):
                 if name in archs:
                     self.findings.add(ARCHITECTURES, f"{name!r:.80} stands there twice", row, "arch", "twice")
                 archs.add(name)
             for column in ("features", "graph"):
-                self._json(ARCHITECTURES, start, batch, column)
+                self._json(ARCHITECTURES, start, strings(batch.column(column)), column)
         return archs
 
-    def _runs(self, corpus: Corpus, tasks: dict[str, int], archs: set[str]) -> RunFacts:
-        n_points, diverged, metric = ([np.empty(0, kind)] for kind in (np.int64, bool, np.int16))
-        for start, batch in self._batches(corpus, RUNS, RUN_COLUMNS):
+    def _runs_and_curves(self, corpus: Corpus, tasks: dict[str, int], archs: set[str]) -> tuple[int, int]:
+        """Runs and points counted."""
+        before = dict(self.findings.found)
+        try:
+            return self._side_by_side(corpus, tasks, archs)
+        except OutOfOrderError:
+            # The file is not sorted. What else is wrong is found with all runs in memory.
+            self.findings.found = before
+            return self._side_by_side(corpus, tasks, archs, whole=True)
+
+    def _side_by_side(
+        self, corpus: Corpus, tasks: dict[str, int], archs: set[str], whole: bool = False
+    ) -> tuple[int, int]:
+        """Both files are in the order of runs: a run is read when its points come, and forgotten after them."""
+        with corpus.open_table(RUNS) as table:
+            total = table.rows
+        found = Findings()
+        facts = self._runs(corpus, tasks, archs, total)
+        checker = PointChecker(corpus.metrics, RunWindow(facts, total, found, whole), found)
+        damage, points = None, 0
+        try:
+            points = self._curves(corpus, checker)
+        except CorpusError as error:
+            damage = error
+        # Runs are held to their rules, too, where points ended early.
+        for _ in facts:
+            pass
+        self.findings.found |= found.found
+        if damage is not None:
+            raise damage
+        return total, points
+
+    def _runs(self, corpus: Corpus, tasks: dict[str, int], archs: set[str], total: int) -> Iterator[RunFacts]:
+        seen = 0
+        for start, batch, texts in self._batches(corpus, RUNS, RUN_COLUMNS):
             number = batch.column("run").to_numpy(zero_copy_only=False)
             self._rows(
                 RUNS, number != np.arange(start, start + len(number)), start, "run", "does not count the rows from 0"
             )
-            task, status, arch = (strings(batch.column(name)) for name in ("task", "status", "arch"))
+            task, status, arch = texts["task"], texts["status"], strings(batch.column("arch"))
             self._known(start, "task", task, set(tasks), f"is not in {TASKS}; add the task or correct the run")
             self._known(start, "arch", arch, archs | {None}, f"has no row in {ARCHITECTURES}; add it")
             self._known(start, "status", status, set(RUN_STATUSES), f"is none of {', '.join(RUN_STATUSES)}")
             count = np.asarray(batch.column("n_points").to_numpy(zero_copy_only=False), dtype=np.int64)
             self._rows(RUNS, count < 1, start, "n_points", "is below 1; a run has a point, or it is left out")
-            self._json(RUNS, start, batch, "config")
-            n_points.append(count)
-            diverged.append(status == "diverged")
-            metric.append(np.array([tasks.get(name, -1) for name in task], dtype=np.int16))
-        return RunFacts(np.concatenate(n_points), np.concatenate(diverged), np.concatenate(metric))
+            self._json(RUNS, start, texts["config"], "config")
+            seen += len(count)
+            metric = np.array([tasks.get(name, -1) for name in task], dtype=np.int16)
+            yield RunFacts(count, np.asarray(status == "diverged"), metric)
+        if seen != total:
+            raise CorpusError(f"{self.folder / RUNS}: states {total} rows and holds {seen}; write the corpus again")
 
-    def _curves(self, corpus: Corpus, facts: RunFacts) -> int:
-        checker = PointChecker(corpus.metrics, facts, self.findings)
+    def _curves(self, corpus: Corpus, checker: PointChecker) -> int:
         with corpus.open_table(CURVES) as table:
             columns = ["run", "t", *(m.name for m in corpus.metrics)]
             columns += [SECONDS] if SECONDS in table.schema.names else []
@@ -166,35 +198,37 @@ class _Check:
         checker.finish()
         return checker.row
 
-    def _batches(self, corpus: Corpus, file: str, columns: tuple[Column, ...]) -> Iterator[tuple[int, pa.RecordBatch]]:
-        """Batches without rows that leave a needed cell empty; those are noted, and end the check."""
+    def _batches(
+        self, corpus: Corpus, file: str, columns: tuple[Column, ...]
+    ) -> Iterator[tuple[int, pa.RecordBatch, dict[str, Texts]]]:
+        """First row, batch, and its texts that may not be empty; cells that are empty are noted, or end the check."""
         with corpus.open_table(file) as table:
             for start, batch in table.batches(rows=_BATCH):
+                texts: dict[str, Texts] = {}
                 for column in columns:
                     values = batch.column(column.name)
                     if column.kind == "string" and not column.nullable:
-                        bad = np.array([not value for value in strings(values)], dtype=bool)
+                        texts[column.name] = strings(values)
+                        bad = np.array([not value for value in texts[column.name]], dtype=bool)
                         self._rows(file, bad, start, column.name, "is empty; every row needs it")
                     elif values.null_count and not column.nullable:
                         row = start + int(np.argmax(values.is_null().to_numpy(zero_copy_only=False)))
                         raise CorpusError(
                             f"{self.folder / file}: row {row}, column {column.name!r} is empty; every row needs it"
                         )
-                yield start, batch
+                yield start, batch, texts
 
-    def _known(
-        self, start: int, column: str, values: npt.NDArray[np.object_], known: set[str] | set[str | None], message: str
-    ) -> None:
+    def _known(self, start: int, column: str, values: Texts, known: set[str] | set[str | None], message: str) -> None:
         bad = np.array([value not in known for value in values], dtype=bool)
         if bad.any():
             first = values[int(np.argmax(bad))]
             row = start + int(np.argmax(bad))
             self.findings.add(RUNS, f"{first!r:.80} {message}", row, column, message, int(bad.sum()))
 
-    def _json(self, file: str, start: int, batch: pa.RecordBatch, column: str) -> None:
+    def _json(self, file: str, start: int, texts: Texts, column: str) -> None:
         """Each text once: thousands of runs share a configuration."""
         verdicts: dict[str | None, str | None] = {None: None}
-        for row, text in enumerate(strings(batch.column(column)), start):
+        for row, text in enumerate(texts, start):
             if text not in verdicts:
                 verdicts[text] = _json_problem(column, text)
             message = verdicts[text]

@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from as_process import ROOT, WITH_TINY
+from watching import Page
 
 from metalcx import hub
 
 METRIC = ("--metric", "val_loss:min:0")
-
-
-class Page:
-    """A process of `metalcx watch`, and what it answers."""
-
-    def __init__(self, *args: str) -> None:
-        code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{WITH_TINY}from metalcx.cli import main; main()"
-        command = [sys.executable, "-c", code, "watch", *args, "--port", "0", "--every", "0.2", "--json"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        said = [self.process.stdout.readline() for _ in range(3)]
-        self.url = json.loads("".join(said))["url"] if said[0] else ""
-
-    def state(self) -> dict:
-        with urllib.request.urlopen(self.url + "state", timeout=10) as answer:
-            return json.loads(answer.read())
-
-    def until(self, fits: Callable[[dict], bool]) -> dict:
-        """The first state that fits."""
-        end = time.monotonic() + 60
-        while not fits(state := self.state()):
-            assert time.monotonic() < end, state
-            time.sleep(0.1)
-        return state
 
 
 @pytest.fixture

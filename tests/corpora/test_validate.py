@@ -6,6 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from metalcx.corpora import Corpus, validate, write_checksums
+from metalcx.corpora._run_facts import RunWindow
+from metalcx.corpora._table import TableFile
 from metalcx.errors import CorpusError
 
 from .conftest import write_tiny
@@ -136,13 +138,43 @@ def test_problems_do_not_depend_on_the_batches(folder, monkeypatch, batch):
     edit(folder, "curves", loss={10: 1.0, 12: -1.0, 20: np.inf}, t={51: 0.5})
     expected = set(validate(folder).problems)
     assert {p.row for p in expected} == {10, 12, 20, 21, 51}
-    import metalcx.corpora._table as table
-
-    inner = table.TableFile.batches
-    monkeypatch.setattr(
-        table.TableFile, "batches", lambda self, columns=None, groups=None, rows=0: inner(self, columns, groups, batch)
-    )
+    in_batches(monkeypatch, batch)
     assert set(validate(folder).problems) == expected
+
+
+def in_batches(monkeypatch, rows):
+    """Tables are read so many rows at a time."""
+    inner = TableFile.batches
+    monkeypatch.setattr(
+        TableFile, "batches", lambda self, columns=None, groups=None, **_: inner(self, columns, groups, rows)
+    )
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_points_out_of_order_hide_nothing_else(folder, monkeypatch, batch):
+    """Runs are forgotten after their points; a file that comes back to one is checked with all of them held."""
+    edit(folder, "curves", run={0: 6, 43: 0}, loss={10: 1.0})
+    edit(folder, "runs", n_points={3: 5, 7: 9}, status={5: "gone"})
+    in_batches(monkeypatch, batch)
+    found = validate(folder).problems
+    assert [(p.row, p.count) for p in found if "goes back" in p.message] == [(1, 2)]
+    assert [(p.row, p.count) for p in found if "correct the count" in p.message] == [(3, 2)]
+    assert [p.row for p in found if "holds no inf" in p.message] == [10]
+    assert [(p.row, p.count) for p in found if "'gone' is none of" in p.message] == [(5, 1)]
+
+
+def test_runs_are_not_held_once_their_points_were_read(folder, monkeypatch):
+    held = []
+    inner = RunWindow.leave
+
+    def leave(self, run):
+        inner(self, run)
+        held.append(len(self._held))
+
+    monkeypatch.setattr(RunWindow, "leave", leave)
+    in_batches(monkeypatch, 1)
+    assert validate(folder).ok
+    assert set(held) == {1}
 
 
 def test_counts_that_disagree(folder):

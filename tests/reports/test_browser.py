@@ -5,14 +5,12 @@ Needs the package `playwright` and a Chromium (``CHROMIUM`` names it where it is
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from browsing import CHROMIUM, chromium, until
 from spying import saturating
 from strategies import LOSS, make
 
@@ -21,16 +19,9 @@ from metalcx.curves import Curves
 from metalcx.forecasters import Baseline
 from metalcx.reports import Bulletin, LiveTask, PageServer, report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if CHROMIUM is None:
     pytest.skip("no Chromium is installed", allow_module_level=True)
-
-QUIET = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-quic"),
-]
 
 EVIL = '</script><img src=x onerror="document.title=1">'
 WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 360, "height": 740}
@@ -49,10 +40,8 @@ def curves(clock: float = 6.0) -> Curves:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Visit:
@@ -80,14 +69,6 @@ class Visit:
 
     def settle(self, selector: str, count: int) -> None:
         until(lambda: self.count(selector) == count)
-
-
-def until(fits: Callable[[], bool]) -> None:
-    """Wait for something. Not in the page: it lets no text be evaluated."""
-    end = time.monotonic() + 30
-    while not fits():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

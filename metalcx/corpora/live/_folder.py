@@ -124,7 +124,7 @@ class CsvFolder:
         there = dict(self._tables())
         gone = self._files.keys() - there.keys()
         for path in gone:
-            del self._files[path]
+            self._forget(path)
         changed = bool(gone)
         for path, name in there.items():
             file = self._files.get(path) or CsvFile(path, self.options, self.format, name)
@@ -132,7 +132,7 @@ class CsvFolder:
                 changed |= file.poll()
             except OSError:
                 # Gone, or not to be read, since it was listed.
-                changed |= self._files.pop(path, None) is not None
+                changed |= self._forget(path)
                 continue
             self._files[path] = file
             if changed and path not in self._settings:
@@ -141,6 +141,14 @@ class CsvFolder:
             for folder in {path.parent for path in self._files}:
                 changed |= self._known.setdefault(folder, RunsTable(folder / "runs.csv")).poll()
         return changed
+
+    def _forget(self, path: Path) -> bool:
+        """A table is gone, and with it what stood beside it; whether it was known."""
+        self._settings.pop(path, None)
+        known = self._files.pop(path, None) is not None
+        if all(other.parent != path.parent for other in self._files):
+            self._known.pop(path.parent, None)
+        return known
 
     def _tables(self) -> Iterator[tuple[Path, str | None]]:
         for path in files_of(self.src):

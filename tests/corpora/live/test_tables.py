@@ -102,6 +102,27 @@ def test_files_come_and_go(tmp_path):
     assert points(source) == {"b": []} or points(source) == {}
 
 
+def test_what_stood_beside_a_deleted_run_is_forgotten(tmp_path):
+    """A run of the same name that comes later has its own hyperparameters, and nothing piles up over the hours."""
+    source = open_live(str(tmp_path / "logs"), OPTIONS, "lightning-csv")
+    for rate in (0.1, 0.2):
+        path = write(tmp_path / "logs" / "a" / "metrics.csv", "step,val_loss\n1,0.5\n")
+        (path.parent / "hparams.yaml").write_text(f"lr: {rate}\n")
+        source.poll()
+        assert source.runs["a"].config == {"lr": rate}
+        path.unlink()
+        assert source.poll()
+    assert not source._settings
+    long = open_live(str(tmp_path / "long"), OPTIONS, "csv")
+    path = write(tmp_path / "long" / "all.csv", "run,t,value\na,1,0.5\n")
+    write(tmp_path / "long" / "runs.csv", "run,lr\na,0.1\n")
+    long.poll()
+    assert long.runs["a"].config == {"lr": 0.1}
+    path.unlink()
+    long.poll()
+    assert not long._known
+
+
 def test_a_column_that_is_not_there_is_named(tmp_path):
     path = write(tmp_path / "metrics.csv", "epoch,val_loss\n1,0.5\n")
     source = open_live(str(path), LiveOptions(LOSS, time="step"), "lightning-csv")
