@@ -113,6 +113,7 @@ class MetalcxCallback(TrainerCallback, ExportableState):
         self._args |= {"lower": lower, "upper": upper, "config": config, "time": time, "check_finite": check_finite}
         self._args |= {"model": str(model), **policy, "log": policy.get("log") and str(policy["log"])}
         self._run: Run | None = None
+        self._training = False
 
     @property
     def decision(self) -> Decision | None:
@@ -125,6 +126,7 @@ class MetalcxCallback(TrainerCallback, ExportableState):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Begin the run, or take it up where the Trainer's history ends."""
+        self._training = True
         if not state.is_world_process_zero:
             return
         config = self._config if self._config is not None else _config(args) | (state.trial_params or {})
@@ -135,7 +137,9 @@ class MetalcxCallback(TrainerCallback, ExportableState):
         self._run.restore([(self._t(e["step"], e["epoch"]), y) for e, y in zip(logged, values, strict=True)])
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Decide; an evaluation without the metric decides nothing."""
+        """Decide; an evaluation without the metric, or one that is not part of a training, decides nothing."""
+        if not self._training:
+            return
         value = kwargs.get("metrics", {}).get(self._metric.name)
         stop = False
         if self._run is not None and value is not None and state.epoch is not None:
@@ -145,6 +149,7 @@ class MetalcxCallback(TrainerCallback, ExportableState):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Say how the run ended."""
+        self._training = False
         if self._run is not None:
             self._run.end()
 
