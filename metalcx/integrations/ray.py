@@ -46,7 +46,7 @@ except ImportError as error:
 from metalcx.curves import Curves
 from metalcx.integrations._board import Board
 from metalcx.integrations._policy import MODEL, PolicyOptions, declared, policy_of
-from metalcx.integrations._record import Record
+from metalcx.integrations._record import Arch, Record
 from metalcx.integrations._run import Run
 from metalcx.protocol import Forecaster
 
@@ -65,6 +65,7 @@ class _Trials:
         upper: float | None = None,
         time_attr: str = "training_iteration",
         runs: Curves | str | Path | None = None,
+        arch: Arch = None,
         model: str | Path | Forecaster = MODEL,
         grace_period: float = 0.0,
         check_finite: bool = True,
@@ -73,7 +74,8 @@ class _Trials:
         super().__init__()
         policy.setdefault("grace", grace_period)
         self._time_attr, self._check_finite = time_attr, check_finite
-        self._policy, self._board = policy_of(model, **policy), Board(declared(metric, mode, lower, upper), runs)
+        self._policy = policy_of(model, **policy)
+        self._board = Board(declared(metric, mode, lower, upper), runs, arch)
         self._trials: dict[str, Run] = {}
 
     def _hopeless(self, trial: str, result: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
@@ -110,6 +112,7 @@ class MetalcxStopper(_Trials, Stopper):
         upper: Largest possible value, if there is one.
         time_attr: What t counts.
         runs: Finished runs to compare with, or a folder that keeps them and the trials of this experiment.
+        arch: The architecture as text, such as ``ArchGraph.to_json()``, or what makes that of a trial's configuration.
         model: The forecaster, or the name or folder of one, loaded when first needed.
         grace_period: No trial is stopped before this time.
         check_finite: Stop at a value that is not finite; else such a value counts as not measured.

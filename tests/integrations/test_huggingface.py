@@ -133,13 +133,13 @@ tell(t=[t for t, _ in plain._run.points()])
 
 def test_an_evaluation_after_the_training_is_no_part_of_it(tmp_path: Path) -> None:
     code = """
-mine = stopping("runs")
+mine = stopping("runs", arch="small")
 fit(losses(0.01), mine).evaluate()
 tell(t=mine.decision.t)
 """
     assert said(code, tmp_path) == [{"t": EPOCHS}]
     (record,) = Board(Metric("eval_val", "min", 0.0), tmp_path / "runs")._records.values()
-    assert (record.status, len(record.points)) == ("completed", EPOCHS)
+    assert (record.status, record.arch, len(record.points)) == ("completed", "small", EPOCHS)
 
 
 def test_processes_of_one_training_end_together_and_one_of_them_writes(tmp_path: Path) -> None:
