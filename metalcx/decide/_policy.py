@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +84,10 @@ class StopPolicy:
             raise ValueError(f"margin is at least 0; got {self.margin}")
         if not 0 < self.width < np.inf:
             raise ValueError(f"width is a positive factor; got {self.width}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is stored by a host, or sent to another process, adapts anew.
+        return {**self.__dict__, "_adapted": {}}
 
     def decide(self, curves: Curves) -> list[Decision]:
         """One decision for every running run of `curves`, in their order.

@@ -13,7 +13,7 @@ from metalcx.corpora.importers._settings import flat
 from metalcx.curves import Curves, Metric
 from metalcx.curves._curves import STATUSES
 from metalcx.errors import DataError
-from metalcx.integrations._record import Record, of_metric, to_curves
+from metalcx.integrations._record import Arch, Record, arch_of, of_metric, to_curves
 
 FORMAT = "metalcx-run/1"
 
@@ -22,19 +22,20 @@ class Board:
     """Runs of one task, of which those of this process are written and all are read.
 
     In a folder each run is a file of JSON lines to which only the process that trains it appends: first
-    what it is (``format, run, metric, config``), then ``t, value`` a point, at last its ``status``. A run that
-    is started again under its id is taken up where it was.
+    what it is (``format, run, metric, config``, and ``arch`` where it is known), then ``t, value`` a point, at last its
+    ``status``. A run that is started again under its id is taken up where it was.
 
     Args:
         metric: What the runs measure.
         runs: Finished runs to compare with, or the folder, made if there is none.
+        arch: The architecture of the runs that are started here, or what makes it of their hyperparameters.
 
     Raises:
         DataError: If earlier runs measure something else.
     """
 
-    def __init__(self, metric: Metric, runs: Curves | str | Path | None = None) -> None:
-        self.metric = metric
+    def __init__(self, metric: Metric, runs: Curves | str | Path | None = None, arch: Arch = None) -> None:
+        self.metric, self._arch = metric, arch
         # Absolute, because hosts change the working directory.
         self.folder = Path(runs).expanduser().absolute() if isinstance(runs, str | Path) else None
         self._earlier = of_metric(runs.finished(), metric) if isinstance(runs, Curves) else None
@@ -54,9 +55,11 @@ class Board:
             self._read(path)
         self._own.add(run)
         if run not in self._records:
-            self._records[run] = Record(run, {k: v for k, v in flat(config or {}).items() if not isinstance(v, list)})
-            head = {"format": FORMAT, "run": run, "metric": self.metric.to_dict(), "config": self._records[run].config}
-            self._write(run, head)
+            known = {k: v for k, v in flat(config or {}).items() if not isinstance(v, list)}
+            self._records[run] = Record(run, known, arch=arch_of(self._arch, config))
+            head = {"format": FORMAT, "run": run, "metric": self.metric.to_dict(), "config": known}
+            arch = self._records[run].arch
+            self._write(run, head if arch is None else {**head, "arch": arch})
         return self._records[run]
 
     def report(self, run: str, t: float, value: float, check_finite: bool = True) -> None:
@@ -133,7 +136,8 @@ class Board:
         theirs, ours = dict(head["metric"], unit=None), self.metric.to_dict() | {"unit": None}
         if theirs != ours:
             raise DataError(f"it measures {Metric(**theirs)}, this training {self.metric}; declare the same metric")
-        return Record(str(head["run"]), dict(head["config"]))
+        arch = head.get("arch")
+        return Record(str(head["run"]), dict(head["config"]), arch=None if arch is None else str(arch))
 
 
 def _file_name(run: str) -> str:

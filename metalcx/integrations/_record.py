@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,14 @@ from metalcx.corpora.importers._settings import flat
 from metalcx.curves import Curves, Metric
 from metalcx.errors import DataError
 
+#: An architecture as text (the JSON of a graph, or a name), or what makes that of hyperparameters.
+Arch = str | Callable[[Mapping[str, Any]], str | None] | None
+
+
+def arch_of(arch: Arch, config: Mapping[str, Any] | None) -> str | None:
+    """The architecture of a run with these hyperparameters."""
+    return arch(config or {}) if callable(arch) else arch
+
 
 @dataclass
 class Record:
@@ -22,6 +30,7 @@ class Record:
     Attributes:
         run: Its id.
         config: Hyperparameters by name.
+        arch: The architecture as text, or None.
         points: Value by time, ascending; NaN is "not measured".
         status: As in `Curves.status`.
     """
@@ -30,6 +39,7 @@ class Record:
     config: dict[str, Any] = field(default_factory=dict)
     points: dict[float, float] = field(default_factory=dict)
     status: str = "running"
+    arch: str | None = None
 
     def add(self, metric: Metric, t: float, value: float, check_finite: bool = True) -> None:
         """A point. Points at later times are from before the host went back to a checkpoint: they are forgotten.
@@ -67,8 +77,8 @@ def to_curves(metric: Metric, records: Sequence[Record]) -> Curves:
     points = [np.array(list(record.points.items()), dtype=np.float64).reshape(-1, 2) for record in records]
     t, y = np.concatenate([np.empty((0, 2)), *points]).T
     configs = [record.config for record in records]
-    ids, status = np.empty(len(records), dtype=object), np.empty(len(records), dtype=object)
-    ids[:], status[:] = [r.run for r in records], [r.status for r in records]
+    ids, status, arch = (np.empty(len(records), dtype=object) for _ in range(3))
+    ids[:], status[:], arch[:] = [r.run for r in records], [r.status for r in records], [r.arch for r in records]
     return Curves(
         metric=metric,
         ids=ids,
@@ -77,6 +87,7 @@ def to_curves(metric: Metric, records: Sequence[Record]) -> Curves:
         values={metric.name: y},
         status=status,
         config=pd.DataFrame(configs) if any(configs) else None,
+        arch=None if all(text is None for text in arch) else arch,
     )
 
 
@@ -89,8 +100,10 @@ def as_json(runs: Runs) -> Any:
         return runs if runs is None else str(runs)
     configs = [{}] * len(runs) if runs.config is None else runs.config.to_dict("records")
     points = [list(map(list, zip(run.t.tolist(), run.y.tolist(), strict=True))) for run in runs]
-    known = zip(runs.ids, configs, points, runs.status, strict=True)
-    return [{"run": str(run), "config": flat(c), "points": p, "status": status} for run, c, p, status in known]
+    archs = [None] * len(runs) if runs.arch is None else runs.arch
+    names = ("run", "config", "points", "status", "arch")
+    known = zip(map(str, runs.ids), map(flat, configs), points, runs.status, archs, strict=True)
+    return [dict(zip(names, run, strict=True)) for run in known]
 
 
 def from_json(runs: Runs | Sequence[Mapping[str, Any]], metric: Metric) -> Runs:

@@ -29,6 +29,7 @@ class Run:
 
     Attributes:
         decision: The last decision, or None.
+        stopped: Whether it was stopped.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Run:
         self.policy = replace(policy, horizon=horizon) if policy.horizon is None else policy
         self.check_finite = check_finite
         self.decision: Decision | None = None
+        self.stopped = False
         self._board = board
         self._record = self._board.start(self.name, config)
 
@@ -55,14 +57,19 @@ class Run:
         """
         self._board.report(self.name, float(t), float(value), self.check_finite)
         self.decision = judge(self.policy, self._board.curves(self.name))
+        self.stopped = self.decision.stop
         return self.decision
 
-    def end(self) -> None:
-        """The training ended: completed if it got to its horizon, censored if it was stopped before."""
+    def end(self, stopped: bool = False) -> None:
+        """The training ended: completed if it got to its horizon, censored if it was stopped before.
+
+        Args:
+            stopped: That it was, where that was decided before a restart.
+        """
         horizon = self.policy.horizon
         last = max(self._record.points, default=-float("inf"))
-        stopped = self.decision is not None and self.decision.stop
-        short = stopped or (horizon is not None and last < horizon)
+        self.stopped |= stopped
+        short = self.stopped or (horizon is not None and last < horizon)
         if self._record.status == "running" and self._record.points:
             self._board.end(self.name, "censored" if short else "completed")
 

@@ -76,6 +76,7 @@ class MetalcxCallback(TrainerCallback, ExportableState):
         runs: Finished runs to compare with, or a folder that keeps them and this one; processes may share it.
         run: Id of this training, by default a new one.
         config: Hyperparameters; by default those of the trial, learning rate, weight decay and batch size.
+        arch: The architecture as text, such as ``ArchGraph.to_json()``.
         time: What t counts, ``"epoch"`` or ``"step"``.
         model: The name or folder of a forecaster, loaded when first needed.
         check_finite: Stop at a value that is not finite; else such a value counts as not measured.
@@ -99,6 +100,7 @@ class MetalcxCallback(TrainerCallback, ExportableState):
         runs: Curves | Sequence[Mapping[str, Any]] | str | Path | None = None,
         run: str | None = None,
         config: Mapping[str, Any] | None = None,
+        arch: str | None = None,
         time: Literal["epoch", "step"] = "epoch",
         model: str | Path = MODEL,
         check_finite: bool = True,
@@ -108,11 +110,12 @@ class MetalcxCallback(TrainerCallback, ExportableState):
         self._metric = declared(name, "max" if greater_is_better else "min", lower, upper)
         self._policy, self._runs = policy_of(model, **policy), from_json(runs, self._metric)
         self._name, self._config, self._time = run if run is not None else new_name(), config, time
-        self._check_finite = check_finite
+        self._check_finite, self._arch = check_finite, arch
         self._args: dict[str, Any] = {"metric_for_best_model": name, "greater_is_better": greater_is_better}
         self._args |= {"lower": lower, "upper": upper, "config": config, "time": time, "check_finite": check_finite}
-        self._args |= {"model": str(model), **policy, "log": policy.get("log") and str(policy["log"])}
+        self._args |= {"arch": arch, "model": str(model), **policy, "log": policy.get("log") and str(policy["log"])}
         self._run: Run | None = None
+        self._training = False
 
     @property
     def decision(self) -> Decision | None:
@@ -125,17 +128,21 @@ class MetalcxCallback(TrainerCallback, ExportableState):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Begin the run, or take it up where the Trainer's history ends."""
+        self._training = True
         if not state.is_world_process_zero:
             return
         config = self._config if self._config is not None else _config(args) | (state.trial_params or {})
         horizon = state.max_steps if self._time == "step" else args.num_train_epochs if args.max_steps <= 0 else None
-        self._run = Run(Board(self._metric, self._runs), self._policy, self._name, config, horizon, self._check_finite)
+        board = Board(self._metric, self._runs, self._arch)
+        self._run = Run(board, self._policy, self._name, config, horizon, self._check_finite)
         logged = [entry for entry in state.log_history if self._metric.name in entry]
         values = [float(entry[self._metric.name]) for entry in logged]
         self._run.restore([(self._t(e["step"], e["epoch"]), y) for e, y in zip(logged, values, strict=True)])
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Decide; an evaluation without the metric decides nothing."""
+        """Decide; an evaluation without the metric, or one that is not part of a training, decides nothing."""
+        if not self._training:
+            return
         value = kwargs.get("metrics", {}).get(self._metric.name)
         stop = False
         if self._run is not None and value is not None and state.epoch is not None:
@@ -145,6 +152,7 @@ class MetalcxCallback(TrainerCallback, ExportableState):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Say how the run ended."""
+        self._training = False
         if self._run is not None:
             self._run.end()
 

@@ -37,6 +37,7 @@ from metalcx.curves import Curves
 from metalcx.decide import Decision
 from metalcx.integrations._board import Board
 from metalcx.integrations._policy import MODEL, PolicyOptions, declared, policy_of
+from metalcx.integrations._record import Arch
 from metalcx.integrations._run import Run, new_name
 from metalcx.protocol import Forecaster
 
@@ -57,6 +58,7 @@ class MetalcxStopping(Callback):
         runs: Finished runs to compare with, or a folder that keeps them and this one; processes may share it.
         run: Id of this training, by default a new one for each ``fit``.
         config: Hyperparameters.
+        arch: The architecture as text, such as ``ArchGraph.to_json()``, or what makes that of the hyperparameters.
         model: The forecaster, or the name or folder of one, loaded when first needed.
         check_finite: Stop at a value that is not finite; else such a value counts as not measured.
         start_from_epoch: No training is stopped before so many epochs.
@@ -80,6 +82,7 @@ class MetalcxStopping(Callback):
         runs: Curves | str | Path | None = None,
         run: str | None = None,
         config: Mapping[str, Any] | None = None,
+        arch: Arch = None,
         model: str | Path | Forecaster = MODEL,
         check_finite: bool = True,
         start_from_epoch: int = 0,
@@ -90,7 +93,8 @@ class MetalcxStopping(Callback):
         policy.setdefault("grace", start_from_epoch)
         self.monitor, self.verbose = monitor, verbose
         self._metric, self._policy = declared(monitor, mode, lower, upper), policy_of(model, **policy)
-        self._runs, self._name, self._config, self._check_finite = runs, run, config, check_finite
+        self._runs, self._name, self._config, self._arch = runs, run, config, arch
+        self._check_finite = check_finite
         self._run: Run | None = None
 
     @property
@@ -102,7 +106,8 @@ class MetalcxStopping(Callback):
         """Begin the run, or take it up."""
         name = self._name if self._name is not None else new_name()
         epochs = (self.params or {}).get("epochs")
-        self._run = Run(Board(self._metric, self._runs), self._policy, name, self._config, epochs, self._check_finite)
+        board = Board(self._metric, self._runs, self._arch)
+        self._run = Run(board, self._policy, name, self._config, epochs, self._check_finite)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Decide; an epoch without the metric decides nothing."""

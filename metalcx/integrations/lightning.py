@@ -57,6 +57,7 @@ except ImportError:
 from metalcx.curves import Curves
 from metalcx.integrations._board import Board
 from metalcx.integrations._policy import MODEL, PolicyOptions, declared, policy_of
+from metalcx.integrations._record import Arch
 from metalcx.integrations._run import Run, new_name
 from metalcx.protocol import Forecaster
 
@@ -78,6 +79,8 @@ class MetalcxStopping(Callback):
         upper: Largest possible value, if there is one.
         runs: Finished runs to compare with, or a folder that keeps them and this one; processes may share it.
         run: Id of this training, by default a new one.
+        arch: The architecture as text, such as ``ArchGraph.to_json()``, or what makes that of the module's
+            hyperparameters.
         model: The forecaster, or the name or folder of one, loaded when first needed.
         check_finite: Stop at a value that is not finite; else such a value counts as not measured.
         strict: Whether a metric that was not logged is an error; else the training goes on without a decision.
@@ -103,6 +106,7 @@ class MetalcxStopping(Callback):
         upper: float | None = None,
         runs: Curves | str | Path | None = None,
         run: str | None = None,
+        arch: Arch = None,
         model: str | Path | Forecaster = MODEL,
         check_finite: bool = True,
         strict: bool = True,
@@ -116,6 +120,7 @@ class MetalcxStopping(Callback):
         self.stopping_reason_message: str | None = None
         self._metric, self._policy, self._runs = declared(monitor, mode, lower, upper), policy_of(model, **policy), runs
         self._name, self._points = run if run is not None else new_name(), list[tuple[float, float]]()
+        self._arch = arch
         self._run: Run | None = None
 
     @property
@@ -144,7 +149,8 @@ class MetalcxStopping(Callback):
             return
         horizon = trainer.max_epochs if trainer.max_epochs and trainer.max_epochs > 0 else None
         config = dict(getattr(pl_module, "hparams", {}))
-        self._run = Run(Board(self._metric, self._runs), self._policy, self._name, config, horizon, self.check_finite)
+        board = Board(self._metric, self._runs, self._arch)
+        self._run = Run(board, self._policy, self._name, config, horizon, self.check_finite)
         self._run.restore(self._points)
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:

@@ -33,6 +33,7 @@ from typing import Any, Unpack
 from metalcx.curves import Curves, Metric
 from metalcx.integrations._board import Board
 from metalcx.integrations._policy import MODEL, PolicyOptions, policy_of
+from metalcx.integrations._record import Arch
 from metalcx.integrations._run import Run
 from metalcx.protocol import Forecaster
 
@@ -46,6 +47,7 @@ def watch(
     *,
     run: str | None = None,
     config: Mapping[str, Any] | None = None,
+    arch: Arch = None,
     model: str | Path | Forecaster = MODEL,
     check_finite: bool = True,
     **policy: Unpack[PolicyOptions],
@@ -59,6 +61,7 @@ def watch(
         runs: Finished runs to compare with, or a folder that keeps them and this one; processes may share it.
         run: Id of this training, by default a new one; one that the folder has is taken up where it was.
         config: Hyperparameters.
+        arch: The architecture as text, such as ``ArchGraph.to_json()``, or what makes that of the hyperparameters.
         model: The forecaster, or the name or folder of one, loaded when first needed.
         check_finite: Stop at a value that is not finite; else such a value counts as not measured.
         **policy: Arguments of `metalcx.StopPolicy`, such as ``threshold``, ``grace`` and ``horizon``, the time at
@@ -69,6 +72,6 @@ def watch(
         ValueError: If an argument is out of range.
     """
     declared = Metric.parse(metric) if isinstance(metric, str) else metric
-    watched = Run(Board(declared, runs), policy_of(model, **policy), run, config, check_finite=check_finite)
+    watched = Run(Board(declared, runs, arch), policy_of(model, **policy), run, config, check_finite=check_finite)
     yield watched
     watched.end()

@@ -46,7 +46,7 @@ except ImportError as error:
 from metalcx.corpora.importers._settings import flat
 from metalcx.curves import Curves, Metric
 from metalcx.integrations._policy import MODEL, PolicyOptions, declared, judge, policy_of
-from metalcx.integrations._record import Record, to_curves
+from metalcx.integrations._record import Arch, Record, arch_of, to_curves
 from metalcx.protocol import Forecaster
 
 __all__ = ["MetalcxPruner"]
@@ -64,6 +64,7 @@ class MetalcxPruner(BasePruner):
     Args:
         lower: Smallest possible value of what trials report, if there is one; the goal is the study's direction.
         upper: Largest possible value, if there is one.
+        arch: The architecture as text, such as ``ArchGraph.to_json()``, or what makes that of a trial's parameters.
         model: The forecaster, or the name or folder of one, loaded when first needed.
         wrapped_pruner: Another pruner; a trial is pruned if it or this one says so.
         n_startup_trials: No trial is pruned before so many have finished without diverging.
@@ -81,6 +82,7 @@ class MetalcxPruner(BasePruner):
         *,
         lower: float | None = None,
         upper: float | None = None,
+        arch: Arch = None,
         model: str | Path | Forecaster = MODEL,
         wrapped_pruner: BasePruner | None = None,
         n_startup_trials: int = 5,
@@ -93,7 +95,7 @@ class MetalcxPruner(BasePruner):
         policy.setdefault("grace", n_warmup_steps)
         self._policy = policy_of(model, **policy)
         self._wrapped_pruner = wrapped_pruner
-        self._check_finite = check_finite
+        self._check_finite, self._arch = check_finite, arch
         # Finished trials do not change: theirs are read once. Threads that fill this at once fill in the same.
         self._records: dict[Hashable, Record | None] = {}
         self._finished: tuple[list[Hashable], Curves | None] = [], None
@@ -139,4 +141,6 @@ class MetalcxPruner(BasePruner):
         for step, value in sorted(trial.intermediate_values.items()):
             if record.status == "running":
                 record.add(metric, float(step), float(value), self._check_finite)
+        # A trial that failed before it reported may lack the parameters that tell.
+        record.arch = arch_of(self._arch, trial.params) if record.points else None
         return record

@@ -27,13 +27,17 @@ Example:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
 try:
     from ray.tune import Stopper
+    from ray.tune.experiment import Trial
+    from ray.tune.result import EXPR_RESULT_FILE
     from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+    from ray.tune.utils import flatten_dict
 except ImportError as error:
     from metalcx.integrations._policy import needs
 
@@ -42,6 +46,7 @@ except ImportError as error:
 from metalcx.curves import Curves
 from metalcx.integrations._board import Board
 from metalcx.integrations._policy import MODEL, PolicyOptions, declared, policy_of
+from metalcx.integrations._record import Arch, Record
 from metalcx.integrations._run import Run
 from metalcx.protocol import Forecaster
 
@@ -60,6 +65,7 @@ class _Trials:
         upper: float | None = None,
         time_attr: str = "training_iteration",
         runs: Curves | str | Path | None = None,
+        arch: Arch = None,
         model: str | Path | Forecaster = MODEL,
         grace_period: float = 0.0,
         check_finite: bool = True,
@@ -68,16 +74,25 @@ class _Trials:
         super().__init__()
         policy.setdefault("grace", grace_period)
         self._time_attr, self._check_finite = time_attr, check_finite
-        self._policy, self._board = policy_of(model, **policy), Board(declared(metric, mode, lower, upper), runs)
+        self._policy = policy_of(model, **policy)
+        self._board = Board(declared(metric, mode, lower, upper), runs, arch)
         self._trials: dict[str, Run] = {}
 
     def _hopeless(self, trial: str, result: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
-        value, t = result.get(self._board.metric.name), result.get(self._time_attr)
-        if value is None or t is None:
-            return False
+        point = self._point(result)
+        return point is not None and self._run(trial, config).report(*point).stop
+
+    def _point(self, result: Mapping[str, Any]) -> tuple[float, float] | None:
+        """Time and value, if a result has both; ``a/b`` is the b of a, as everywhere in Tune."""
+        flat = flatten_dict(dict(result))
+        value, t = flat.get(self._board.metric.name), flat.get(self._time_attr)
+        # Tune's log of results writes a NaN of NumPy's single precision as "null".
+        return None if value is None or t is None else (float(t), float("nan" if value == "null" else value))
+
+    def _run(self, trial: str, config: Mapping[str, Any]) -> Run:
         if trial not in self._trials:
             self._trials[trial] = Run(self._board, self._policy, trial, config, check_finite=self._check_finite)
-        return self._trials[trial].report(t, value).stop
+        return self._trials[trial]
 
     def _ended(self, trial: str) -> None:
         if trial in self._trials:
@@ -87,8 +102,8 @@ class _Trials:
 class MetalcxStopper(_Trials, Stopper):
     """Stops trials that will hardly beat the best finished one; composes with others in a ``CombinedStopper``.
 
-    A stopper is not told of trials that end by another criterion: with the horizon it knows that they have. Ray
-    restores it as it was when the experiment began, so what it knows of trials survives only in a folder.
+    A stopper is not told of trials that end by another criterion: with the horizon it knows that they have. Ray keeps
+    it in its snapshots of the experiment, with which it is restored (``Tuner.restore``).
 
     Args:
         metric: Name of the reported metric. A result without it decides nothing.
@@ -97,6 +112,7 @@ class MetalcxStopper(_Trials, Stopper):
         upper: Largest possible value, if there is one.
         time_attr: What t counts.
         runs: Finished runs to compare with, or a folder that keeps them and the trials of this experiment.
+        arch: The architecture as text, such as ``ArchGraph.to_json()``, or what makes that of a trial's configuration.
         model: The forecaster, or the name or folder of one, loaded when first needed.
         grace_period: No trial is stopped before this time.
         check_finite: Stop at a value that is not finite; else such a value counts as not measured.
@@ -124,8 +140,23 @@ class MetalcxStopper(_Trials, Stopper):
 class MetalcxScheduler(_Trials, FIFOScheduler):
     """Runs trials in their order and stops those that will hardly beat the best; told of every end.
 
-    Arguments are those of `MetalcxStopper`. One of the two is enough.
+    Arguments are those of `MetalcxStopper`. One of the two is enough. Ray restores a scheduler as it was when the
+    experiment began: what trials had reported by then it reads from a folder of `runs`, or from Ray's own log, of which
+    a kill may leave only the last result of a trial.
     """
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Take up a trial that had reported before the experiment was restored."""
+        if trial.trial_id in self._trials or not trial.has_reported_at_least_once:
+            return
+        results, known = [*_logged(trial), trial.last_result], Record(trial.trial_id)
+        for point in filter(None, map(self._point, results)):
+            known.add(self._board.metric, *point, self._check_finite)
+        if known.points:
+            run = self._run(trial.trial_id, trial.config)
+            run.restore(list(known.points.items()))
+            if trial.status == Trial.TERMINATED:
+                run.end(_was_stopped(trial, results[-1]))
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Whether the trial goes on."""
@@ -138,5 +169,20 @@ class MetalcxScheduler(_Trials, FIFOScheduler):
 
     def debug_string(self) -> str:
         """One line for Ray's console."""
-        stopped = sum(run.decision is not None and run.decision.stop for run in self._trials.values())
+        stopped = sum(run.stopped for run in self._trials.values())
         return f"metalcx: {stopped} of {len(self._trials)} trials were stopped"
+
+
+def _logged(trial: Any) -> list[dict[str, Any]]:
+    """What Ray's log of a trial's results holds where the experiment is stored."""
+    stored = trial.storage
+    try:
+        with stored.storage_filesystem.open_input_stream(f"{stored.trial_fs_path}/{EXPR_RESULT_FILE}") as log:
+            return [json.loads(line) for line in log.readall().decode().split("\n")[:-1]]
+    except FileNotFoundError:
+        return []
+
+
+def _was_stopped(trial: Any, result: Mapping[str, Any]) -> bool:
+    """Whether its last result ended a trial that neither ended itself nor met the experiment's own criteria."""
+    return bool(result.get("done")) and not trial.should_stop(flatten_dict({**result, "done": False}))

@@ -43,6 +43,19 @@ def test_a_folder_keeps_what_was_reported(tmp_path: Path) -> None:
     assert curves.config.iloc[0].to_dict() == {"lr": 0.1, "opt.name": "sgd"}
 
 
+def test_architectures_are_a_text_or_follow_from_hyperparameters(tmp_path: Path) -> None:
+    named = Board(LOSS, tmp_path, "small")
+    named.start("a")
+    Board(LOSS, tmp_path, lambda config: f"{config['net']['depth']} layers").start("b", {"net": {"depth": 3}})
+    Board(LOSS, tmp_path).start("c")
+    seen = Board(LOSS, tmp_path)
+    assert {run: record.arch for run, record in seen._records.items()} == {"a": "small", "b": "3 layers", "c": None}
+    curves = to_curves(LOSS, list(seen._records.values()))
+    assert curves.arch.tolist() == ["small", "3 layers", None]
+    assert from_json(json.loads(json.dumps(as_json(curves))), LOSS).arch.tolist() == curves.arch.tolist()
+    assert to_curves(LOSS, [Record("d")]).arch is None
+
+
 def test_boards_on_one_folder_see_each_other_at_once(tmp_path: Path) -> None:
     one, other = filled(tmp_path, "a"), filled(tmp_path, "b")
     assert other.curves("b").ids.tolist() == ["b"], "running runs of others say nothing yet"

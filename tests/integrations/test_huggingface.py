@@ -10,6 +10,7 @@ import pytest
 from trainings import EPOCHS
 
 from metalcx.curves import Metric
+from metalcx.decide import DecisionLog
 from metalcx.integrations._board import Board
 
 pytestmark = pytest.mark.slow
@@ -67,12 +68,12 @@ def tell(**what):
 """
 
 
-def said(code: str, tmp_path: Path) -> list[dict[str, Any]]:
-    """What a program that starts as above tells."""
+def said(code: str, tmp_path: Path, *launcher: str) -> list[dict[str, Any]]:
+    """What a program that starts as above tells, started by Python with these arguments."""
     (tmp_path / "program.py").write_text(AHEAD + code)
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     done = subprocess.run(
-        [sys.executable, "program.py", *paths], capture_output=True, text=True, check=False, cwd=tmp_path
+        [sys.executable, *launcher, "program.py", *paths], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line[5:]) for line in done.stdout.splitlines() if line.startswith("SAID ")]
@@ -87,19 +88,21 @@ tell(epoch=fit(BROKEN, stopping()).state.epoch)
 tell(epoch=fit(BROKEN, stopping(check_finite=False)).state.epoch)
 other = stopping()
 tell(epoch=fit([1.0] * EPOCHS, other, name="eval_other").state.epoch, none=other.decision is None)
+tell(epoch=fit([*losses(0.01)[:2], float("inf")] + losses(0.01)[3:], stopping()).state.epoch)
 gaining = MetalcxCallback("acc", True, upper=1.0, runs=earlier(Metric("eval_acc", "max", None, 1.0)))
 tell(epoch=fit([0.0] * EPOCHS, gaining, name="eval_acc").state.epoch)
 steps = stopping(None, time="step")
 fit(losses(0.01)[:2], steps, num_train_epochs=2)
 tell(t=[t for t, _ in steps._run.points()], horizon=steps._run.policy.horizon)
 """
-    hopeless, promising, broken, unmeasured, other, gaining, steps = said(code, tmp_path)
+    hopeless, promising, broken, unmeasured, other, infinite, gaining, steps = said(code, tmp_path)
     assert hopeless["epoch"] < EPOCHS
     assert hopeless["reason"].startswith(f"stopped: P(eval_val at {EPOCHS} <")
     assert promising == {"epoch": EPOCHS, "reason": f"goes on: at its horizon {EPOCHS}"}
     assert broken["epoch"] == 2
     assert unmeasured["epoch"] == EPOCHS
     assert other == {"epoch": EPOCHS, "none": True}
+    assert infinite["epoch"] == 3
     assert gaining["epoch"] < EPOCHS
     assert steps == {"t": [1.0, 2.0], "horizon": 2}
 
@@ -126,3 +129,40 @@ tell(t=[t for t, _ in plain._run.points()])
         board = Board(Metric("eval_val", "min", 0.0), tmp_path / "runs")
         assert {r.status for r in board._records.values()} == {"completed"}
         assert all("learning_rate" in r.config for r in board._records.values())
+
+
+def test_an_evaluation_after_the_training_is_no_part_of_it(tmp_path: Path) -> None:
+    code = """
+mine = stopping("runs", arch="small")
+fit(losses(0.01), mine).evaluate()
+tell(t=mine.decision.t)
+"""
+    assert said(code, tmp_path) == [{"t": EPOCHS}]
+    (record,) = Board(Metric("eval_val", "min", 0.0), tmp_path / "runs")._records.values()
+    assert (record.status, record.arch, len(record.points)) == ("completed", "small", EPOCHS)
+
+
+def test_processes_of_one_training_end_together_and_one_of_them_writes(tmp_path: Path) -> None:
+    code = """
+import os
+rank, bad, good = int(os.environ["RANK"]), [1.0] * EPOCHS, losses(0.01)
+options = dict(ddp_backend="gloo")
+first, second = stopping(log=Path("log.jsonl")), stopping("runs")
+hopeless = fit(bad if rank == 0 else good, first, **options)
+promising = fit(good if rank == 0 else [float("nan")] * EPOCHS, second, **options)
+if rank == 0:
+    promising.evaluate()
+ends = [hopeless.state.epoch, promising.state.epoch]
+tell(rank=rank, world=hopeless.args.world_size, ends=ends, decided=first.decision is not None)
+torch.distributed.destroy_process_group()
+"""
+    told = said(code, tmp_path, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    zero, one = sorted(told, key=lambda process: process["rank"])
+    assert (zero["world"], one["world"]) == (2, 2)
+    assert zero["ends"] == one["ends"]
+    assert zero["ends"][0] < zero["ends"][1] == EPOCHS, "as the first process saw it"
+    assert (zero["decided"], one["decided"]) == (True, False)
+    decisions = DecisionLog(tmp_path / "log.jsonl").read()
+    assert [d.t for d in decisions] == [*range(1, int(zero["ends"][0]) + 1)]
+    (record,) = Board(Metric("eval_val", "min", 0.0), tmp_path / "runs")._records.values()
+    assert (record.status, [*record.points]) == ("completed", [*range(1, EPOCHS + 1)])

@@ -58,6 +58,15 @@ def test_a_model_is_loaded_when_it_is_first_asked() -> None:
         judge(policy, with_run([1.0, 1.0]))
 
 
+def test_what_a_host_stores_of_a_policy_is_small() -> None:
+    policy = policy_of(MODEL)
+    fresh, curves = len(pickle.dumps(policy)), with_run([1.0, 1.0])
+    decisions = policy.decide(curves)
+    stored = pickle.dumps(policy)
+    assert len(stored) == fresh, "what was adapted is adapted again"
+    assert pickle.loads(stored).decide(curves) == decisions
+
+
 def test_the_shipped_model_by_name() -> None:
     assert judge(policy_of("metalcx-base"), with_run([1.0, 1.0, 1.0])).stop
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from trainings import EPOCHS, LOSS, MODEL, earlier, losses
 
+from metalcx.curves import Metric
+from metalcx.decide import DecisionLog
 from metalcx.integrations._board import Board
 
 pytestmark = pytest.mark.slow
@@ -29,12 +32,12 @@ class Logged(keras.callbacks.Callback):
         logs["val_loss"] = self.values[epoch]
 
 
-def fit(values: list[float], stopping: MetalcxStopping, **options) -> int:
+def fit(values: list[float], stopping: MetalcxStopping, more=(), **options) -> int:
     """The last epoch of a training."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.1), "mse")
     options = {"epochs": EPOCHS, "verbose": 0, **options}
-    return model.fit(X, 3 * X, callbacks=[Logged(values), stopping], **options).epoch[-1] + 1
+    return model.fit(X, 3 * X, callbacks=[Logged(values), stopping, *more], **options).epoch[-1] + 1
 
 
 def stopping_of(runs=None, **options) -> MetalcxStopping:
@@ -67,6 +70,14 @@ def test_not_finite_ends_a_training_or_counts_as_not_measured() -> None:
     assert fit(broken, stopping_of(earlier(), check_finite=False)) == EPOCHS
 
 
+def test_an_infinite_value_and_a_metric_that_grows() -> None:
+    assert fit([losses(0.01)[0], float("inf"), *losses(0.01)[2:]], stopping_of(earlier())) == 2
+    metric = Metric("val_loss", "max", None, 1.0)
+    grows = {"mode": "max", "upper": 1.0, "runs": earlier(metric), "model": MODEL}
+    assert fit([0.0] * EPOCHS, MetalcxStopping("val_loss", **grows)) < EPOCHS
+    assert fit([1 - y for y in losses(0.01)], MetalcxStopping("val_loss", **grows)) == EPOCHS
+
+
 def test_a_metric_that_is_missing_decides_nothing() -> None:
     stopping = MetalcxStopping("val_auc", "max", runs=None, model=MODEL)
     with pytest.warns(UserWarning, match=r"'val_auc' is not among the logs \(loss, val_loss\)"):
@@ -80,6 +91,26 @@ def test_a_training_that_is_taken_up_goes_on_where_it_was(tmp_path: Path) -> Non
     (record,) = Board(LOSS, tmp_path)._records.values()
     assert list(record.points.values()) == pytest.approx(losses(0.01))
     assert record.status == "completed"
+
+
+def test_keras_own_backup_takes_a_training_up_with_its_decisions(tmp_path: Path) -> None:
+    class Dies(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs=None) -> None:
+            if epoch == 4:
+                raise KeyboardInterrupt
+
+    logs, values = [tmp_path / "broken.jsonl", tmp_path / "whole.jsonl"], losses(0.01)
+    for final in (0.02, 0.03, 0.04, 0.05, 0.06):
+        fit(losses(final), stopping_of(tmp_path / "runs", startup=6))
+    shutil.copytree(tmp_path / "runs", tmp_path / "others")
+    backup = [keras.callbacks.BackupAndRestore(str(tmp_path / "backup"), delete_checkpoint=False) for _ in range(2)]
+    with pytest.raises(KeyboardInterrupt):
+        fit(values, stopping_of(tmp_path / "runs", run="mine", log=logs[0]), more=[backup[0], Dies()])
+    assert len(DecisionLog(logs[0]).read()) == 4
+    fit(values, stopping_of(tmp_path / "runs", run="mine", log=logs[0]), more=[backup[1]])
+    fit(values, stopping_of(tmp_path / "others", run="mine", log=logs[1]))
+    broken, whole = ([d.to_dict() for d in DecisionLog(log).read()] for log in logs)
+    assert broken == whole
 
 
 def test_no_training_is_stopped_before_its_first_epochs() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from trainings import EPOCHS, LOSS, MODEL, earlier, losses
 
+from metalcx.curves import Metric
 from metalcx.integrations._board import Board
 
 pytestmark = pytest.mark.slow
@@ -86,6 +87,16 @@ def test_not_finite_ends_a_training_or_counts_as_not_measured() -> None:
     assert fit(broken, diverged).current_epoch == 2
     assert "not finite" in diverged.stopping_reason_message
     assert fit(broken, stopping_of(earlier(), check_finite=False)).current_epoch == EPOCHS
+
+
+def test_an_infinite_value_and_a_metric_that_grows() -> None:
+    broken = [losses(0.01)[0], float("inf"), *losses(0.01)[2:]]
+    assert fit(broken, stopping_of(earlier())).current_epoch == 2
+    runs = earlier(Metric("val_loss", "max", None, 1.0))
+    hopeless, promising = (stopping_of(runs, "max", lower=None, upper=1.0, arch=str) for _ in range(2))
+    assert fit([0.0] * EPOCHS, hopeless).current_epoch < EPOCHS
+    assert fit([1 - y for y in losses(0.01)], promising).current_epoch == EPOCHS
+    assert promising._run._record.arch == "{'name': 'val_loss'}"
 
 
 def test_a_metric_that_is_not_logged() -> None:

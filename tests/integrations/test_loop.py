@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,10 @@ from pathlib import Path
 import pytest
 from trainings import EPOCHS, LOSS, MODEL, earlier, losses
 
+from metalcx.curves import Metric
 from metalcx.decide import Decision
 from metalcx.errors import DataError
+from metalcx.forecasters import Baseline
 from metalcx.integrations._board import Board
 from metalcx.integrations.loop import watch
 
@@ -77,6 +80,62 @@ def test_a_training_that_broke_off_goes_on_with_the_same_decisions(tmp_path: Pat
         again = [run.report(epoch, values[epoch - 1]) for epoch in range(5, EPOCHS + 1)]
     assert [d.to_dict() for d in first] == [d.to_dict() for d in whole[:6]]
     assert [d.to_dict() for d in again] == [d.to_dict() for d in whole[4:]]
+
+
+@pytest.mark.slow
+def test_a_training_that_was_killed_goes_on_with_the_same_decisions(tmp_path: Path) -> None:
+    values = losses(0.01)
+    whole = train(values, earlier(), run="mine")
+    code = """
+import os, signal, sys
+sys.path[:0] = sys.argv[1:]
+from trainings import EPOCHS, MODEL, losses
+from metalcx.integrations.loop import watch
+for i, final in enumerate((0.02, 0.03, 0.04, 0.05, 0.06, 0.01)):
+    with watch("val_loss:min:0", "runs", run=f"earlier {i}" if i < 5 else "mine", model=MODEL, horizon=EPOCHS) as run:
+        for epoch, value in enumerate(losses(final), 1):
+            run.report(epoch, value)
+            if i == 5 and epoch == 6:
+                os.kill(os.getpid(), signal.SIGKILL)
+"""
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    killed = subprocess.run([sys.executable, "-c", code, *paths], check=False, cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL
+    with watch(LOSS, tmp_path / "runs", run="mine", model=MODEL, horizon=EPOCHS) as run:
+        again = [run.report(epoch, values[epoch - 1]) for epoch in range(7, EPOCHS + 1)]
+    assert [d.to_dict() for d in again] == [d.to_dict() for d in whole[6:]]
+
+
+def test_epochs_without_the_metric_and_a_metric_that_grows() -> None:
+    metric = Metric("accuracy", "max", None, 1.0)
+    ends = {}
+    for name, values in (("hopeless", [0.0] * EPOCHS), ("promising", [1 - y for y in losses(0.01)])):
+        with watch(metric, earlier(metric), model=MODEL, horizon=EPOCHS) as run:
+            for epoch in range(2, EPOCHS + 1, 2):
+                ends[name] = epoch
+                if run.report(epoch, values[epoch - 1]).stop:
+                    break
+    assert ends["hopeless"] < ends["promising"] == EPOCHS
+
+
+def test_the_forecaster_is_told_of_architectures() -> None:
+    class Seeing(Baseline):
+        seen = None
+
+        def forecast(self, queries, at):
+            Seeing.seen = queries
+            return super().forecast(queries, at)
+
+    with watch(
+        LOSS,
+        earlier(),
+        config={"depth": 3},
+        arch=lambda config: f"{config['depth']} layers",
+        model=Seeing("last"),
+        horizon=EPOCHS,
+    ) as run:
+        run.report(1, 0.5)
+    assert Seeing.seen.arch.tolist() == ["3 layers"]
 
 
 def broken_off(folder: Path, values: list[float], decisions: list[Decision]) -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -81,14 +79,19 @@ def test_parameters_are_configurations() -> None:
         trial.suggest_categorical("opt", ["sgd", "adam"])
         return objective([*WHOLE, losses(0.01)])(trial)
 
-    study = study_of(MetalcxPruner(model=Seeing("shift")))
+    study = study_of(MetalcxPruner(model=Seeing("shift"), arch=lambda params: f"net of {params['opt']}"))
     study.optimize(train, n_trials=6)
     assert Seeing.seen.config["lr"].tolist() == [t.params["lr"] for t in study.trials[:5]]
     assert set(Seeing.seen.config["opt"]) == {"sgd", "adam"}
+    assert Seeing.seen.arch.tolist() == [f"net of {opt}" for opt in Seeing.seen.config["opt"]]
 
 
 def test_not_finite_is_pruned_or_not_measured() -> None:
     broken = [losses(0.01)[0], float("nan"), *losses(0.01)[2:]]
+    infinite = [float("inf") if value != value else value for value in broken]
+    study = study_of(MetalcxPruner(model=MODEL))
+    study.optimize(objective([*WHOLE, infinite]), n_trials=6)
+    assert states(study)[5] == "PRUNED"
     for check_finite, state in ((True, "PRUNED"), (False, "COMPLETE")):
         study = study_of(MetalcxPruner(model=MODEL, check_finite=check_finite))
         study.optimize(objective([*WHOLE, broken]), n_trials=6)
@@ -170,33 +173,6 @@ def test_threads_share_a_pruner() -> None:
 
     study.optimize(train, n_trials=12, n_jobs=4)
     assert states(study)[5:] == ["PRUNED", "COMPLETE"] * 6
-
-
-def test_processes_share_a_study(tmp_path: Path) -> None:
-    storage = f"sqlite:///{tmp_path}/study.db"
-    study = study_of(MetalcxPruner(model=MODEL), storage=storage, study_name="s")
-    study.optimize(objective(WHOLE), n_trials=5)
-    code = """
-import sys
-sys.path[:0] = sys.argv[2:]
-import optuna
-from trainings import MODEL, losses
-from metalcx.integrations.optuna import MetalcxPruner
-
-def train(trial):
-    for epoch in range(1, 11):
-        trial.report(1.0, epoch)
-        if trial.should_prune():
-            raise optuna.TrialPruned()
-    return 1.0
-
-study = optuna.load_study(study_name="s", storage=sys.argv[1], pruner=MetalcxPruner(model=MODEL))
-study.optimize(train, n_trials=3)
-"""
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-    at_once = [subprocess.Popen([sys.executable, "-c", code, storage, *paths]) for _ in range(2)]
-    assert [process.wait() for process in at_once] == [0, 0]
-    assert states(study) == ["COMPLETE"] * 5 + ["PRUNED"] * 6
 
 
 def test_studies_do_not_mix() -> None:

@@ -2,30 +2,22 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from trainings import EPOCHS, LOSS, MODEL, earlier, losses
 
+from metalcx.curves import Metric
 from metalcx.integrations._board import Board
 
 pytestmark = pytest.mark.slow
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-ray = pytest.importorskip("ray", reason="ray is not installed")
-tune = pytest.importorskip("ray.tune", reason="ray[tune] is not installed")
+pytest.importorskip("ray.tune", reason="ray[tune] is not installed")
+
+from experiments import WHOLE, ends_of, trainable, tuner_of  # noqa: E402
 
 from metalcx.integrations.ray import MetalcxScheduler, MetalcxStopper  # noqa: E402
-
-WHOLE = [losses(final) for final in (0.02, 0.03, 0.04, 0.05, 0.06)]
-
-
-@pytest.fixture(scope="module")
-def local() -> Iterator[None]:
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 def stopper_of(runs=None, **options) -> MetalcxStopper:
@@ -63,6 +55,8 @@ def test_a_result_without_the_metric_or_not_finite() -> None:
     assert not stopper("a", {"val_loss": 1.0})
     assert not stopper("b", {"training_iteration": 1, "val_loss": losses(0.01)[0]})
     assert stopper("b", {"training_iteration": 2, "val_loss": float("nan")})
+    nested = MetalcxStopper("eval/loss", "min", model=MODEL)
+    assert nested("c", {"training_iteration": 1, "eval": {"loss": float("nan")}})
     lenient = stopper_of(earlier(), check_finite=False)
     assert not lenient("b", {"training_iteration": 1, "val_loss": float("nan")})
     assert not lenient.stop_all()
@@ -103,30 +97,22 @@ def test_the_scheduler_knows_every_end() -> None:
 
 
 @pytest.mark.usefixtures("local")
-@pytest.mark.parametrize("kind", ["stopper", "scheduler"])
-def test_an_experiment(tmp_path: Path, kind: str) -> None:
-    curves = [*WHOLE, [1.0] * EPOCHS]
-
-    def train(config: dict) -> None:
-        for value in config["curves"][config["i"]]:
-            tune.report({"val_loss": value})
-
-    options = {"lower": 0.0, "model": MODEL, "runs": tmp_path / "runs"}
-    judge = (MetalcxStopper if kind == "stopper" else MetalcxScheduler)("val_loss", "min", **options)
-    results = tune.Tuner(
-        train,
-        param_space={"i": tune.grid_search(list(range(6))), "curves": curves},
-        tune_config=tune.TuneConfig(max_concurrent_trials=1, scheduler=judge if kind == "scheduler" else None),
-        run_config=tune.RunConfig(
-            storage_path=str(tmp_path / "ray"), verbose=0, stop=judge if kind == "stopper" else None
-        ),
-    ).fit()
-    assert not results.errors
-    ends = [result.metrics["training_iteration"] for result in sorted(results, key=lambda r: r.config["i"])]
+@pytest.mark.parametrize(("kind", "mode"), [("stopper", "min"), ("scheduler", "max")])
+def test_an_experiment(tmp_path: Path, kind: str, mode: str) -> None:
+    good = losses(0.01)
+    curves = [*WHOLE, [1.0] * EPOCHS, good, [None] * EPOCHS, [good[0], None, *good[2:]]]
+    curves += [[good[0], broken, *good[2:]] for broken in (float("nan"), float("inf"))]
+    if mode == "max":
+        curves = [[None if y is None else 1 - y for y in values] for values in curves]
+    bounds = {"lower": 0.0} if mode == "min" else {"upper": 1.0}
+    tuner = tuner_of(kind, trainable(curves), len(curves), tmp_path / "ray", mode, runs=tmp_path / "runs", **bounds)
+    ends = ends_of(tuner.fit())
     assert ends[:5] == [EPOCHS] * 5
     assert ends[5] < EPOCHS
-    statuses = sorted(record.status for record in Board(LOSS, tmp_path / "runs")._records.values())
-    assert statuses == ["censored", *["completed"] * 5]
+    assert ends[6:] == [EPOCHS, EPOCHS, EPOCHS, 2, 2], "promising, missing, missing once, NaN, infinite"
+    records = Board(Metric("val_loss", mode, **bounds), tmp_path / "runs")._records.values()
+    statuses = sorted(record.status for record in records)
+    assert statuses == ["censored", *["completed"] * 7, *["diverged"] * 2]
 
 
 def test_arguments_are_checked_at_once() -> None:
