@@ -37,6 +37,7 @@ test-lowest: ## the tests with the oldest versions that pyproject.toml allows (t
 	test -x $(LOWEST)/bin/python || $(or $(PYTHON),python3) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --quiet \
 	    $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -r requirements/torch.txt -r requirements/lowest.txt editables
+	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps -r requirements/learn2learn.txt
 	$(LOWEST)/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	$(LOWEST)/bin/python -m pytest $(PYTEST_ARGS)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from metalcx.curves._records import records
 from metalcx.errors import CorpusError
 
 if TYPE_CHECKING:
@@ -79,10 +80,9 @@ def config_texts(config: pd.DataFrame | None, n: int) -> list[str]:
     """
     if config is None:
         return ["{}"] * n
-    records = config.to_dict("records")
     return [
         str(json_text({str(k): _plain(v) for k, v in record.items() if not _is_missing(v)}, f"config of row {row}"))
-        for row, record in enumerate(records)
+        for row, record in enumerate(records(config))
     ]
 
 

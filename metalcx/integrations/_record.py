@@ -12,6 +12,7 @@ import numpy as np
 
 from metalcx.corpora.importers._settings import flat
 from metalcx.curves import Curves, Metric
+from metalcx.curves._records import records
 from metalcx.errors import DataError
 
 #: An architecture as text (the JSON of a graph, or a name), or what makes that of hyperparameters.
@@ -98,7 +99,7 @@ def as_json(runs: Runs) -> Any:
     """Earlier runs, or the folder that keeps them, as JSON values, for a host that stores its callbacks' arguments."""
     if not isinstance(runs, Curves):
         return runs if runs is None else str(runs)
-    configs = [{}] * len(runs) if runs.config is None else runs.config.to_dict("records")
+    configs = [{}] * len(runs) if runs.config is None else records(runs.config)
     points = [list(map(list, zip(run.t.tolist(), run.y.tolist(), strict=True))) for run in runs]
     archs = [None] * len(runs) if runs.arch is None else runs.arch
     names = ("run", "config", "points", "status", "arch")

@@ -12,6 +12,7 @@ import numpy as np
 
 from metalcx.corpora.importers._base import Imported, ImportedTask, ImportOptions
 from metalcx.curves import Curves, Metric
+from metalcx.curves._records import records
 from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _repetitions(curves: Curves, config: pd.DataFrame, seed: list[object]) -> np
     first: dict[str, str] = {}
     group = np.array([str(run) for run in curves.ids], dtype=object)
     archs = [None] * len(curves) if curves.arch is None else curves.arch
-    for i, row in enumerate(config.to_dict("records")):
+    for i, row in enumerate(records(config)):
         if seed[i] is not None:
             same = json.dumps([archs[i], row], sort_keys=True, default=str)
             group[i] = first.setdefault(same, group[i])

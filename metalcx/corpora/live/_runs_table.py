@@ -8,6 +8,7 @@ from typing import Any
 from metalcx.corpora._read_table import read_table
 from metalcx.corpora.importers._settings import flat
 from metalcx.curves import STATUSES
+from metalcx.curves._records import records
 from metalcx.errors import DataError
 
 #: Columns that are no hyperparameter.
@@ -55,5 +56,5 @@ class RunsTable:
         status = table["status"] if "status" in table else [None] * len(table)
         return {
             str(run): (flat(row), said if said in STATUSES and said not in ("running", "diverged") else None)
-            for run, row, said in zip(table["run"], settings.to_dict("records"), status, strict=True)
+            for run, row, said in zip(table["run"], records(settings), status, strict=True)
         }
