@@ -33,9 +33,9 @@ from pathlib import Path
 from typing import Any, Unpack
 
 try:
+    from ray.air.constants import EXPR_RESULT_FILE
     from ray.tune import Stopper
     from ray.tune.experiment import Trial
-    from ray.tune.result import EXPR_RESULT_FILE
     from ray.tune.schedulers import FIFOScheduler, TrialScheduler
     from ray.tune.utils import flatten_dict
 except ImportError as error:
