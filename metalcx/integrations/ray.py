@@ -141,8 +141,8 @@ class MetalcxScheduler(_Trials, FIFOScheduler):
     """Runs trials in their order and stops those that will hardly beat the best; told of every end.
 
     Arguments are those of `MetalcxStopper`. One of the two is enough. Ray restores a scheduler as it was when the
-    experiment began: what trials had reported by then it reads from a folder of `runs`, or from Ray's own log, which may
-    lack points of a trial.
+    experiment began: what trials had reported by then it reads from a folder of `runs`, or from Ray's own log, which
+    may lack points of a trial.
     """
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
