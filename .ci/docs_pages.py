@@ -48,6 +48,7 @@ COPIES = {
     "models/metalcx-suggest.md": "pretrained/metalcx-suggest/README.md",
     "corpora/smallnets.md": "datasets/smallnets/README.md",
     "corpora/histories.md": "datasets/histories/README.md",
+    "corpora/histories-fresh.md": "datasets/histories-fresh/README.md",
     "benchmarks/ode.md": "benchmarks/results/ode/tables.md",
     "benchmarks/failures.md": "benchmarks/results/ode/failures.md",
     "benchmarks/ablations.md": "benchmarks/results/ode/ablations.md",
@@ -58,6 +59,7 @@ COPIES = {
     "benchmarks/searches.md": "benchmarks/results/searches/tables.md",
     "benchmarks/suggest.md": "benchmarks/results/suggest/suggest.md",
     "benchmarks/histories.md": "benchmarks/results/histories/tables.md",
+    "benchmarks/histories-fresh.md": "benchmarks/results/histories-fresh/tables.md",
     **{f"corpora/cards/{p.name}": f"datasets/cards/{p.name}" for p in sorted((ROOT / "datasets/cards").glob("*.md"))},
 }
 

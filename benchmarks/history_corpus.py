@@ -59,7 +59,7 @@ def main() -> None:
         time_unit="epoch",
         metrics=METRICS,
         licence="Apache-2.0",
-        citation="The metalcx authors: histories, features of early epochs of small networks. Data: Pedregosa et al., "
+        citation=f"The metalcx authors: {name}, features of early epochs of small networks. Data: Pedregosa et al., "
         "Scikit-learn, JMLR 12, 2011, and processes of our own",
         redistributable=True,
         seconds=True,

@@ -1,4 +1,4 @@
-"""The corpus that ships: what is written there follows from what else is written there."""
+"""The corpora that ship: what is written there follows from what else is written there."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from metalcx.histories._corpus import FEATURES, HISTORIES, LABELS, PREDICTED, _m
 from metalcx.histories._traits import SKILLS, TRAITS, proxies_of, traits_of
 
 
-@pytest.fixture(scope="module")
-def data() -> HistoryCorpus:
-    return HistoryCorpus.open()
+@pytest.fixture(scope="module", params=["histories", "histories-fresh"])
+def data(request: pytest.FixtureRequest) -> HistoryCorpus:
+    return HistoryCorpus.open(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +30,16 @@ def labels(data: HistoryCorpus) -> pd.DataFrame:
 def test_it_is_valid_and_as_large_as_its_card_says(data: HistoryCorpus) -> None:
     validate(data.corpus.path).raise_if_invalid()
     assert (data.corpus.runs.groupby("task").size() >= 100).all()
-    assert len(data.corpus.tasks) == 7
+    assert len(data.corpus.tasks) == {"histories": 7, "histories-fresh": 6}[data.corpus.name]
     card = (data.corpus.path / "README.md").read_text()
     assert f"{data.corpus.n_runs} trainings" in card
     assert sum(path.stat().st_size for path in data.corpus.path.iterdir()) < 6_000_000
+
+
+def test_the_fresh_tasks_are_of_families_of_their_own() -> None:
+    known, fresh = (set(HistoryCorpus.open(name).corpus.tasks["family"]) for name in ("histories", "histories-fresh"))
+    assert len(fresh) == 6
+    assert not known & fresh
 
 
 def test_predicted_classes_give_the_accuracies(data: HistoryCorpus, labels: pd.DataFrame) -> None:
@@ -88,10 +94,11 @@ def test_lessons_are_of_runs_that_were_alive(data: HistoryCorpus) -> None:
     assert np.isfinite(lessons.x).all()
     assert np.isfinite(lessons.z).all()
     assert set(lessons.family) == set(data.corpus.tasks["family"])
-    some = data.lessons(["clusters"])
-    assert set(some.task) == {"clusters"}
+    name = data.corpus.task_names[2]
+    some = data.lessons([name])
+    assert set(some.task) == {name}
     # The peak by half of the budget is at most that by all of it.
-    one = data.corpus.task("clusters").curves()
+    one = data.corpus.task(name).curves()
     assert len(some) <= len(one) * 4 * 2
 
 
