@@ -26,13 +26,21 @@ def stopping(
     ] = None,
     orders: Annotated[int, typer.Option("--orders", metavar="N", min=1, help="Random orders of each task.")] = 30,
     folds: FoldsOption = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            "--earlier", metavar="CSV", help="scores.csv of an earlier call: take over what it says of other rows."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Judge rules of stopping by what they save on recorded runs without losing the best. Resumes where it ended."""
     from metalcx.bench import run_stopping
 
     with Progress("bench stopping") as progress:
-        result = run_stopping(data, out, rows=row or None, orders=orders, folds=folds, progress=progress)
+        result = run_stopping(
+            data, out, rows=row or None, orders=orders, folds=folds, earlier=earlier, progress=progress
+        )
     if as_json:
         print_json(result)
     else:

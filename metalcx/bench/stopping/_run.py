@@ -16,7 +16,7 @@ import pandas as pd
 from metalcx.bench._files import claim, write_whole
 from metalcx.bench._study import TARGETS, Progress, Study, Unit
 from metalcx.bench.stopping._rows import ON_REQUEST, ROWS, Play, Row
-from metalcx.bench.stopping._tables import write_stopping_tables
+from metalcx.bench.stopping._tables import SCORED, write_stopping_tables
 from metalcx.bench.transfer._run import folds_of
 from metalcx.bench.transfer._trained import Pools, train
 from metalcx.curves._batch import IntArray
@@ -43,6 +43,7 @@ def run_stopping(
     rows: Sequence[str] | None = None,
     orders: int = 30,
     folds: int | None = None,
+    earlier: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Run what is missing of the stopping benchmark and write its tables; goes on where an earlier call ended.
@@ -62,6 +63,8 @@ def run_stopping(
         rows: Names of `ROWS`; by default all but those on request.
         orders: Random orders.
         folds: Folds over families for what is trained; by default each target family is held out alone.
+        earlier: A `scores.csv` of an earlier call on the same tasks, of which rows that `out` has no parts of are taken
+            over; what was trained for them was trained in that call's folds.
         progress: Called with (done, total, what).
 
     Returns:
@@ -92,7 +95,19 @@ def run_stopping(
         _write_unit(out, unit, judged, pools, orders)
         if progress is not None:
             progress(done, len(missing), unit.file)
-    return write_stopping_tables(out, orders, folds)
+    known = None if earlier is None else _taken_over(earlier, {task.name for task in judged})
+    return write_stopping_tables(out, orders, folds, known)
+
+
+def _taken_over(earlier: Path, tasks: set[str]) -> pd.DataFrame:
+    try:
+        scores = pd.read_csv(earlier)[list(SCORED)]
+        same = scores.groupby("row").task.agg(set).map(lambda found: found == tasks).all()
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise DataError(f"{earlier}: is no scores.csv of this benchmark ({error}); give one, or leave it out") from None
+    if not same:
+        raise DataError(f"{earlier}: is about other tasks; give a scores.csv of the same ones, or leave it out")
+    return scores
 
 
 def long_enough(task: PreparedTask) -> PreparedTask | None:

@@ -16,11 +16,19 @@ from metalcx.bench._markdown import table
 #: Median regrets that a score allows.
 TOLERANCES = (0.001, 0.01)
 
+#: Columns of `scores.csv`.
+SCORED = (
+    *("mode", "tolerance", "row", "task", "family", "runs", "setting", "score", "speed_up"),
+    *("regret", "keeps_best", "wrong_stops"),
+)
+
 #: Rows that are ours are compared with all others, not with each other.
 OURS = "metalcx"
 
 
-def write_stopping_tables(out: Path, orders: int, folds: int | None = None) -> dict[str, Any]:
+def write_stopping_tables(
+    out: Path, orders: int, folds: int | None = None, earlier: pd.DataFrame | None = None
+) -> dict[str, Any]:
     """Read all parts under `out` and write four tables as CSV, and the last three of them as ``tables.md``.
 
     The tables are ``settings.csv``, ``scores.csv``, ``summary.csv`` and ``versus.csv``.
@@ -31,11 +39,15 @@ def write_stopping_tables(out: Path, orders: int, folds: int | None = None) -> d
     settings = pd.concat([pd.read_csv(path) for path in sorted((out / "parts").glob("*.csv"))], ignore_index=True)
     settings = settings.sort_values(["row", "mode", "task", "setting"], ignore_index=True)
     scores = chosen(settings)
+    taken = [] if earlier is None else sorted(set(earlier.row) - set(scores.row))
+    if earlier is not None:
+        scores = pd.concat([scores, earlier[earlier.row.isin(taken)]], ignore_index=True)
     summary, versus = summarise(scores), compared(scores)
     frames = {"settings": settings.drop(columns="cpu"), "scores": scores, "summary": summary, "versus": versus}
     for name, frame in frames.items():
         write_whole(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
-    write_whole(out / "tables.md", _head(settings, orders, folds) + _page(scores, summary, versus))
+    said = f"From an earlier call: {', '.join(taken)}.\n\n" if taken else ""
+    write_whole(out / "tables.md", _head(settings, orders, folds) + said + _page(scores, summary, versus))
     return {"out": str(out), "orders": orders, "summary": summary.to_dict("records")}
 
 
@@ -68,8 +80,7 @@ def chosen(settings: pd.DataFrame) -> pd.DataFrame:
             parts.append(part[part.setting == part.task.map(best)])
     found = pd.concat(parts, ignore_index=True)
     found["speed_up"] = found.full / found.spent
-    columns = ["mode", "tolerance", "row", "task", "family", "runs", "setting", "score", "speed_up"]
-    return found[[*columns, "regret", "keeps_best", "wrong_stops"]].sort_values(columns[:4], ignore_index=True)
+    return found[list(SCORED)].sort_values(list(SCORED[:4]), ignore_index=True)
 
 
 def summarise(scores: pd.DataFrame) -> pd.DataFrame:

@@ -68,6 +68,15 @@ def test_end_to_end_and_again(data: Path, tmp_path: Path) -> None:
     run()
     assert told == []
     assert {p.name: p.read_bytes() for p in tmp_path.glob("*.csv")} == before
+    alone = tmp_path / "alone"
+    run_stopping(data, alone, rows=["med5"], orders=2, earlier=tmp_path / "scores.csv")
+    # The tables have five digits.
+    both = (pd.read_csv(folder / "summary.csv") for folder in (alone, tmp_path))
+    pd.testing.assert_frame_equal(*both, rtol=1e-3)
+    assert "From an earlier call: asha" in (alone / "tables.md").read_text()
+    with pytest.raises(DataError, match=r"is no scores\.csv of this benchmark"):
+        run_stopping(data, alone, rows=["med5"], orders=2, earlier=tmp_path / "settings.csv")
+
     for other in ({"orders": 3}, {"orders": 2, "folds": 2}):
         with pytest.raises(DataError, match="other tasks, orders or folds"):
             run_stopping(data, tmp_path, rows=["med5"], **other)
