@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATUSES = ("completed", "running", "diverged", "censored")
+#: Columns of a table of runs that are no hyperparameter.
+RESERVED = ("run", "task", "arch", "status", "group")
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metalcx.corpora._read_table import curves_of_tables, read_table
+from metalcx.corpora._read_table import curves_of_tables, measured_rows, read_table
 from metalcx.corpora.importers._base import Imported, ImportOptions, Tally
 from metalcx.corpora.importers._gather import Part, gather
 from metalcx.corpora.importers._logs import declared
@@ -37,7 +37,7 @@ def read_csv(src: Path, options: ImportOptions, tally: Tally) -> Imported:
         DataError: Names the file, the column, up to five offending runs, and the mend.
     """
     curves, runs = _files(src)
-    frame = read_table(curves)
+    frame = read_table(curves, ["value", *(m.name for m in declared(options, "csv"))])
     known = None if runs is None else read_table(runs)
     frame, unit = _timed(frame, options, curves)
     parts = [
@@ -135,7 +135,7 @@ def _finished(
 ) -> Curves:
     """Curves of one task without the runs that go on."""
     metric, *further = declared(options, "csv")
-    said = _said(known)
+    frame, said = measured_rows(frame, (metric, *further), str(path)), _said(known)
     horizon = options.horizon if options.horizon is not None else _end(frame, said)
     if known is not None and "status" in known:
         # An end that is stated stands; where a run diverged is for its values to say.

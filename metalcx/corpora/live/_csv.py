@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from metalcx.corpora.importers._log_cells import _NOT_MEASURED, columns_of, separator_of
+from metalcx.corpora._read_table import NOT_MEASURED
+from metalcx.corpora.importers._log_cells import columns_of, separator_of
 from metalcx.corpora.live._run import LiveOptions, LiveRun, absent
 from metalcx.corpora.live._tail import Tail
 
@@ -101,7 +102,7 @@ class CsvFile:
                 continue
             try:
                 cell = row[y_at].strip()
-                if cell in _NOT_MEASURED:
+                if cell in NOT_MEASURED:
                     continue
                 t, y, name = float(row[t_at]), float(cell), self.name if run_at is None else row[run_at]
             except (ValueError, IndexError):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from read_logs import read, write
 
+from metalcx.corpora import curves_of_tables, read_table
 from metalcx.corpora.live import LiveOptions, live_curves, open_live
 from metalcx.curves import Metric
 from metalcx.errors import DataError
@@ -41,6 +42,25 @@ def test_lightning_logs_are_followed_as_they_are_imported(tmp_path):
     np.testing.assert_allclose(curves.y, one.values["val_loss"])
     assert (curves.status[0], one.status[0]) == ("diverged", "diverged")
     assert (source.time_unit, curves.config["lr"][0]) == ("step", 0.1)
+
+
+def test_a_blank_cell_of_a_long_table_was_not_measured_live_imported_and_read(tmp_path):
+    text = "run,t,value\na,1,3\na,2,\na,3,1\nb,1,4\nb,2,NA\nb,3,nan\nc,1,5\nc,2,\n"
+    path = write(tmp_path / "curves.csv", text)
+    source = open_live(str(path), OPTIONS, "csv")
+    source.poll()
+    curves, _ = live_curves(source.runs, LOSS, horizon=3.0, time_unit="epoch")
+    table = curves_of_tables(read_table(path), LOSS)
+    for found in (curves, table):
+        assert list(found.ids) == ["a", "b", "c"]
+        assert (found.t.tolist(), found.y.tolist()) == ([1, 3, 1, 3, 1], [3, 1, 4, np.inf, 5])
+        assert list(found.status) == ["completed", "diverged", "running"]
+    _, imported = read("csv", path)
+    assert {name: (one.status[0], one.y.tolist()) for name, one in imported.items()} == {
+        "a": ("completed", [3, 1]),
+        "b": ("diverged", [4, np.inf]),
+        "c": ("censored", [5]),
+    }
 
 
 def test_a_header_that_grows_is_read_anew(tmp_path):
