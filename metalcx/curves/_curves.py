@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves._batch import FloatArray, IntArray, PaddedCurves, pad
 from metalcx.curves._metric import Metric
+from metalcx.curves._objects import objects
 from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class Curves:
 
     def _coerce(self) -> None:
         """Lists become arrays of the documented types; arrays that have them are not copied."""
-        columns = {name: np.asarray(getattr(self, name), dtype=object) for name in ("ids", "status")}
+        named = {name: getattr(self, name) for name in ("ids", "status", "arch", "group")}
+        columns: dict[str, npt.NDArray[Any]] = {k: objects(v) for k, v in named.items() if v is not None}
         columns["offsets"] = np.asarray(self.offsets, dtype=np.int64)
         columns["t"] = np.asarray(self.t, dtype=np.float64)
         for name, column in columns.items():

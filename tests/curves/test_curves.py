@@ -148,6 +148,19 @@ def test_lists_become_arrays() -> None:
     assert curves.t.dtype == curves.y.dtype == np.float64
 
 
+def test_lists_of_architectures_and_groups_become_arrays(four: Curves) -> None:
+    lists = replace(four, arch=["net", None, "net", "cell"], group=pd.Series(list("ghgi"), index=[3, 2, 1, 0]))
+    assert lists.take([2, 1]).arch.tolist() == ["net", None]
+    assert lists.take([3, 0]).group.tolist() == ["i", "g"]
+
+
+def test_ids_may_be_tuples(four: Curves) -> None:
+    tuples = replace(four, ids=[(i, 0) for i in range(4)], group=[(i // 2, "g") for i in range(4)])
+    assert tuples.ids.shape == tuples.group.shape == (4,)
+    assert tuples.take([2]).ids.tolist() == [(2, 0)]
+    assert Curves.concat([tuples, tuples]).group.tolist() == 2 * [(0, "g"), (0, "g"), (1, "g"), (1, "g")]
+
+
 def test_curves_are_compared_by_identity(four: Curves) -> None:
     assert four == four
     assert four != four.take([0, 1, 2, 3])
