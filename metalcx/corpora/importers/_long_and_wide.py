@@ -116,12 +116,15 @@ def _tasks(
     names = frame["task"].astype(str)
     if options.task is not None and options.task not in set(names):
         raise DataError(f"{path}: column 'task' holds no {options.task!r}; there is {name_some(names.unique())}")
-    for task in [options.task] if options.task is not None else names.unique():
-        rows = frame[names == task].drop(columns="task").reset_index(drop=True)
-        mine = known
-        if known is not None and "task" in known:
-            mine = known[known["task"].astype(str) == task].drop(columns="task")
-        yield str(task), rows, mine
+    config = None
+    if known is not None and "task" in known:
+        config = {str(task): rows for task, rows in known.groupby(known["task"].astype(str))}
+        known = known.iloc[:0]
+    # Grouped once: tables may hold thousands of tasks.
+    for task, rows in frame.groupby(names, sort=False):
+        if options.task in (None, task):
+            mine = known if config is None else config.get(str(task), known)
+            yield str(task), rows.drop(columns="task").reset_index(drop=True), mine
 
 
 def _finished(

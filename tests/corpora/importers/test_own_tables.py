@@ -41,6 +41,16 @@ def test_long_table(src: Path) -> None:
     assert (corpus.time_unit, corpus.licence, corpus.tasks["dataset"].tolist()) == ("epoch", "not stated", ["mine"])
 
 
+def test_rows_of_tasks_may_be_mixed(src: Path) -> None:
+    write(src / "curves.csv", "run,t,value,task\na,1,1,x\nd,1,5,b\nc,1,3,x\nd,2,4,b\na,2,2,x\nc,2,2,x\n")
+    write(src / "runs.csv", "run,task,lr\nd,b,0.1\na,x,0.2\nc,x,0.3\n")
+    read("csv", src)
+    corpus = opened(src)
+    found = {task.name: task.curves() for task in corpus}
+    assert {name: curves.y.tolist() for name, curves in found.items()} == {"x": [1, 2, 3, 2], "b": [5, 4]}
+    assert {name: curves.config["lr"].tolist() for name, curves in found.items()} == {"x": [0.2, 0.3], "b": [0.1]}
+
+
 def test_a_row_without_the_primary_metric_keeps_the_further_ones(src: Path) -> None:
     path = write(src / "both.csv", "run,t,val_loss,acc\na,1,3,0.1\na,2,,0.2\na,3,1,\na,4,,\nb,1,2,\nb,2,nan,0.5\n")
     _, runs = read("csv", path, metrics=(Metric("acc", "max", 0, 1),))
