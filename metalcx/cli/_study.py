@@ -233,6 +233,8 @@ def run_study(task: Task, model: str, k: int, cut: float, seed: int) -> Study:
 
 def _draw(curves: Curves, k: int, seed: int, name: str) -> tuple[IntArray, IntArray, int]:
     """Positions of support and queries in random order, and how many runs are fit for neither."""
+    from metalcx.corpora import group_codes
+
     order = np.random.default_rng(seed).permutation(len(curves)).astype(np.int64)
     measured = curves.padded().length
     fit = order[
@@ -240,9 +242,8 @@ def _draw(curves: Curves, k: int, seed: int, name: str) -> tuple[IntArray, IntAr
     ]
     support = fit[curves.status[fit] == "completed"][:k]
     rest = fit[~np.isin(fit, support)]
-    if curves.group is not None and len(support):
-        taken = {str(g) for g in curves.group[support]}
-        rest = rest[[str(g) not in taken for g in curves.group[rest]]]
+    code = group_codes(curves)
+    rest = rest[~np.isin(code[rest], code[support])]
     if len(support) < k or not len(rest):
         raise DataError(
             f"{name}: has too few completed runs for a support of {k} and something to forecast; lower --support"
