@@ -67,19 +67,24 @@ class Curves:
         n = len(self.ids)
         ends = (self.offsets[0], self.offsets[-1]) if len(self.offsets) == n + 1 else None
         if ends != (0, len(self.t)) or (np.diff(self.offsets) < 0).any():
-            raise DataError(f"offsets do not fit: {n} runs, {len(self.t)} points, offsets {self.offsets!s:.80}")
+            raise DataError(
+                f"offsets do not fit: {n} runs, {len(self.t)} points, offsets {self.offsets!s:.80}; give 0 and then "
+                "the end of each run"
+            )
         if self.metric not in self.metrics:
-            raise DataError(f"the primary metric {self.metric.name!r} is not among the declared metrics {self.metrics}")
+            raise DataError(
+                f"the primary metric {self.metric.name!r} is not among the declared metrics {self.metrics}; add it"
+            )
         for name in (m.name for m in self.metrics):
             if name not in self.values:
-                raise DataError(f"no values for metric {name!r}; values holds {sorted(self.values)}")
+                raise DataError(f"no values for metric {name!r}; values holds {sorted(self.values)}; add them")
         for name, column in (*self.values.items(), ("t", self.t)):
             if len(column) != len(self.t):
-                raise DataError(f"{name!r} has {len(column)} values for {len(self.t)} points")
+                raise DataError(f"{name!r} has {len(column)} values for {len(self.t)} points; give one a point")
         for name in ("status", "config", "arch", "group"):
             column = getattr(self, name)
             if column is not None and len(column) != n:
-                raise DataError(f"{name} has {len(column)} rows for {n} runs")
+                raise DataError(f"{name} has {len(column)} rows for {n} runs; give one a run")
         unknown = set(self.status) - set(STATUSES)
         if unknown:
             raise DataError(f"unknown status {sorted(map(str, unknown))}; use one of {', '.join(STATUSES)}")

@@ -297,9 +297,9 @@ def test_refusals() -> None:
         (torch.zeros(4, 2), torch.zeros(4).long(), 4, "of training and of validation"),
         (torch.zeros(4, 2), torch.zeros(4), 2, "class numbers"),
         (3, torch.zeros(4).long(), 2, "a tensor, a mapping"),
-        (torch.zeros(4, 2), torch.tensor([1, 1, 0, 1]), 2, "all of one class; draw more of them"),
+        (torch.zeros(4, 2), torch.tensor([1, 1, 0, 1]), 2, "all of one class; draw more, or from all classes"),
     ):
         with pytest.raises(DataError, match=complaint):
             FixedSample(inputs, labels, n_train)
-    with pytest.raises(DataError, match="holds no scores"):
+    with pytest.raises(DataError, match=r"holds no scores.*; return them, or name them logits"):
         FeatureRecorder(nn.Sequential(nn.Linear(6, 3), nn.Softmax(1), nn.Flatten(0)), toy_sample()).record(0)
