@@ -241,9 +241,8 @@ def _draw(curves: Curves, k: int, seed: int, name: str) -> tuple[IntArray, IntAr
         (curves.status[order] != "diverged") & (measured[order] >= 4) & (measured[order] == curves.length[order])
     ]
     support = fit[curves.status[fit] == "completed"][:k]
-    rest = fit[~np.isin(fit, support)]
     code = group_codes(curves)
-    rest = rest[~np.isin(code[rest], code[support])]
+    rest = fit[~np.isin(code[fit], code[support])]
     if len(support) < k or not len(rest):
         raise DataError(
             f"{name}: has too few completed runs for a support of {k} and something to forecast; lower --support"

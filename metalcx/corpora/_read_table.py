@@ -112,7 +112,7 @@ def measured_rows(frame: pd.DataFrame, metrics: Iterable[Metric], source: str = 
     Raises:
         DataError: Names runs whose primary metric was never measured.
     """
-    from metalcx.curves._frames import not_measured, refuse_unclear
+    from metalcx.curves._columns import not_measured, refuse_unclear
 
     metrics = tuple(metrics)
     refuse_unclear(frame, metrics, source)

@@ -248,7 +248,8 @@ class Curves:
         """Read a long table ``run, t, value``.
 
         Args:
-            df: One row a point, in any order. The primary metric's column is the metric's name or ``value``.
+            df: One row a point, in any order. The primary metric's column is the metric's name or ``value``; pd.NA in a
+                column of objects, as of a blank cell in a file, was not measured.
             metric: The primary metric, as declared by the person.
             runs: Optionally one row a run: ``run``, and optionally ``arch``, ``status``, ``group``;
                 every other column is a hyperparameter. Where there is no status, a run whose values turn
