@@ -88,20 +88,7 @@ def test_a_support_of_one_run(home, good):
     assert len(good("forecast", "mine", "--curves", "runs.csv", "--metric", METRIC, "--at", 20).splitlines()) == 4
 
 
-def test_a_blank_cell_was_not_measured(home, good):
-    table = pd.read_csv("runs.csv")
-    table.loc[(table["run"] == "r2") & (table["t"] == 2), "value"] = np.nan
-    table.to_csv("blank.csv", index=False)
-    table.dropna().to_csv("without.csv", index=False)
-    lines = []
-    for name in ("blank", "without"):
-        said = good("adapt", "tiny-base", "--curves", f"{name}.csv", "--metric", METRIC, "--out", name)
-        assert "6 completed runs" in said
-        lines.append(good("forecast", name, "--curves", "runs.csv", "--metric", METRIC, "--at", 20))
-    assert lines[0] == lines[1]
-
-
-@pytest.mark.parametrize("word", ["nan", "inf"])
+@pytest.mark.parametrize("word", ["nan", "inf", ""])
 def test_a_run_that_diverged_at_its_second_point(home, good, word):
     table = pd.read_csv("runs.csv").astype({"value": object})
     table.loc[(table["run"] == "r2") & (table["t"] == 2), "value"] = word
