@@ -28,7 +28,7 @@ def read_curves(
     """
     from metalcx.corpora import curves_of_tables, read_table
 
-    frame = read_table(path, ("value", metric.name))
+    frame = read_table(path)
     known = None if runs is None else read_table(runs)
     task = _chosen_task(frame, task, path)
     if task is not None:

@@ -29,12 +29,13 @@ NOT_MEASURED = ("", "null", "NULL", "None", "NA", "N/A", "n/a", "<NA>", "#N/A")
 _BLANK = [*NOT_MEASURED, "nan", "NaN", "NAN", "-nan", "-NaN"]
 
 
-def read_table(path: Path, measured: Iterable[str] = ("value",)) -> pd.DataFrame:
+def read_table(path: Path, measured: Iterable[str] = ()) -> pd.DataFrame:
     """A CSV or Parquet file, told apart by content; columns ``run`` and ``task`` of a CSV as the text that they are.
 
     Args:
         path: The file.
-        measured: Columns of a CSV of which blank cells, which were not measured, are told from ``nan``: they are pd.NA.
+        measured: Columns of a CSV of which blank cells are told from ``nan``: they were not measured, and are pd.NA. By
+            default a blank cell is NaN, as pandas writes it: with one value a row, nothing else can be meant.
 
     Raises:
         DataError: If it is missing, empty, unreadable, or neither.

@@ -37,7 +37,9 @@ def read_csv(src: Path, options: ImportOptions, tally: Tally) -> Imported:
         DataError: Names the file, the column, up to five offending runs, and the mend.
     """
     curves, runs = _files(src)
-    frame = read_table(curves, ["value", *(m.name for m in declared(options, "csv"))])
+    metric, *further = declared(options, "csv")
+    # Beside further metrics a blank cell says that this one was not measured then.
+    frame = read_table(curves, ["value", metric.name, *(m.name for m in further)] if further else ())
     known = None if runs is None else read_table(runs)
     frame, unit = _timed(frame, options, curves)
     parts = [

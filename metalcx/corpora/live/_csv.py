@@ -103,7 +103,10 @@ class CsvFile:
             try:
                 cell = row[y_at].strip()
                 if cell in NOT_MEASURED:
-                    continue
+                    if self.format != "csv":
+                        continue
+                    # A table with one value a row: this is how pandas writes NaN.
+                    cell = "nan"
                 t, y, name = float(row[t_at]), float(cell), self.name if run_at is None else row[run_at]
             except (ValueError, IndexError):
                 self._bad += 1

@@ -61,9 +61,9 @@ def test_a_row_without_the_primary_metric_keeps_the_further_ones(src: Path) -> N
 
 
 def test_a_run_that_was_never_measured_is_named(src: Path) -> None:
-    path = write(src / "blank.csv", "run,t,value\na,1,3\nb,1,\nb,2,NA\n")
-    with pytest.raises(DataError, match=r"blank\.csv: column 'value' is blank in every row of runs 'b'; leave"):
-        read("csv", path)
+    path = write(src / "blank.csv", "run,t,val_loss,acc\na,1,3,0.1\nb,1,,0.1\nb,2,NA,0.2\n")
+    with pytest.raises(DataError, match=r"blank\.csv: column 'val_loss' is blank in every row of runs 'b'; leave"):
+        read("csv", path, metrics=(Metric("acc", "max", 0, 1),))
 
 
 def test_parquet_and_a_second_table(src: Path) -> None:

@@ -44,8 +44,9 @@ def test_lightning_logs_are_followed_as_they_are_imported(tmp_path):
     assert (source.time_unit, curves.config["lr"][0]) == ("step", 0.1)
 
 
-def test_a_blank_cell_of_a_long_table_was_not_measured_live_imported_and_read(tmp_path):
-    text = "run,t,value\na,1,3\na,2,\na,3,1\nb,1,4\nb,2,NA\nb,3,nan\nc,1,5\nc,2,\n"
+def test_a_blank_cell_of_a_long_table_is_nan_live_imported_and_read(tmp_path):
+    """As pandas writes it: with one value a row, a row without one would say nothing else."""
+    text = "run,t,value\na,1,3\na,2,\na,3,1\nb,1,4\nb,2,NA\nb,3,nan\nc,1,5\nc,3,2\n"
     path = write(tmp_path / "curves.csv", text)
     source = open_live(str(path), OPTIONS, "csv")
     source.poll()
@@ -53,13 +54,13 @@ def test_a_blank_cell_of_a_long_table_was_not_measured_live_imported_and_read(tm
     table = curves_of_tables(read_table(path), LOSS)
     for found in (curves, table):
         assert list(found.ids) == ["a", "b", "c"]
-        assert (found.t.tolist(), found.y.tolist()) == ([1, 3, 1, 3, 1], [3, 1, 4, np.inf, 5])
-        assert list(found.status) == ["completed", "diverged", "running"]
+        assert (found.t.tolist(), found.y.tolist()) == ([1, 2, 1, 2, 1, 3], [3, np.inf, 4, np.inf, 5, 2])
+        assert list(found.status) == ["diverged", "diverged", "completed"]
     _, imported = read("csv", path)
     assert {name: (one.status[0], one.y.tolist()) for name, one in imported.items()} == {
-        "a": ("completed", [3, 1]),
+        "a": ("diverged", [3, np.inf]),
         "b": ("diverged", [4, np.inf]),
-        "c": ("censored", [5]),
+        "c": ("completed", [5, 2]),
     }
 
 
