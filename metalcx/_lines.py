@@ -87,16 +87,18 @@ def _is_object(line: bytes) -> bool:
 def read_lines(path: str | Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Number and object of each line; nothing if there is no file. A last line cut off by a kill is left out.
 
+    One that lacks only its line break is whole: `append_lines` keeps it too.
+
     Raises:
         DataError: Names the file and the line that is no JSON object.
     """
     try:
-        lines = Path(path).read_bytes().split(b"\n")[:-1]
+        *lines, last = Path(path).read_bytes().split(b"\n")
     except FileNotFoundError:
         return
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a file that you may read") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate([*lines, last] if _is_object(last) else lines, 1):
         if not line.strip():
             continue
         try:

@@ -50,6 +50,7 @@ def replacing(path: Path) -> Iterator[Path]:
             yield fresh
             for file in fresh.iterdir():
                 flush(file)
+            flush(fresh)  # the names too: else a power cut may leave a folder without its files
             _swap(fresh, path)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

@@ -28,13 +28,19 @@ def check_sizes(make: Callable[[], nn.Module], config: Any, tensors: Mapping[str
     for name, size in _sizes(asdict(config)):
         # Every layer has a tensor of its own, and every unit a number.
         if size > (len(tensors) if name in ("depth", "layers") else numbers):
-            raise ModelError(f"{name} is {size} in config.json, too large for the {numbers} numbers that are stored")
+            raise ModelError(
+                f"{name} is {size} in config.json, too large for the {numbers} numbers that are stored; copy the model "
+                "again"
+            )
     with torch.device("meta"):
         own = {name: tuple(value.shape) for name, value in make().state_dict().items()}
     found = {name: tuple(array.shape) for name, array in tensors.items()}
     wrong = sorted(name for name in own.keys() | found.keys() if own.get(name) != found.get(name))
     if wrong:
-        raise ModelError(f"tensors {name_some(wrong)} are missing, unknown or of another shape than config.json says")
+        raise ModelError(
+            f"tensors {name_some(wrong)} are missing, unknown or of another shape than config.json says; copy "
+            "the model again"
+        )
 
 
 def _sizes(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:

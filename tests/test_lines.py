@@ -46,6 +46,14 @@ def test_what_a_dead_writer_left_of_a_line_goes_and_a_person_s_last_line_stays(t
     assert [held for _, held in read_lines(path)] == [{"t": 1}, {"t": 2}, {"t": 3}]
 
 
+def test_a_whole_last_line_without_a_line_break_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"t": 1}\n{"t": 2}')
+    assert list(read_lines(path)) == [(1, {"t": 1}), (2, {"t": 2})]
+    path.write_text('{"t": 1}\n[2]')
+    assert list(read_lines(path)) == [(1, {"t": 1})]
+
+
 def test_a_full_disk_takes_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.jsonl"
     append_lines(path, [{"t": 1}])

@@ -233,16 +233,16 @@ def run_study(task: Task, model: str, k: int, cut: float, seed: int) -> Study:
 
 def _draw(curves: Curves, k: int, seed: int, name: str) -> tuple[IntArray, IntArray, int]:
     """Positions of support and queries in random order, and how many runs are fit for neither."""
+    from metalcx.corpora import group_codes
+
     order = np.random.default_rng(seed).permutation(len(curves)).astype(np.int64)
     measured = curves.padded().length
     fit = order[
         (curves.status[order] != "diverged") & (measured[order] >= 4) & (measured[order] == curves.length[order])
     ]
     support = fit[curves.status[fit] == "completed"][:k]
-    rest = fit[~np.isin(fit, support)]
-    if curves.group is not None and len(support):
-        taken = {str(g) for g in curves.group[support]}
-        rest = rest[[str(g) not in taken for g in curves.group[rest]]]
+    code = group_codes(curves)
+    rest = fit[~np.isin(code[fit], code[support])]
     if len(support) < k or not len(rest):
         raise DataError(
             f"{name}: has too few completed runs for a support of {k} and something to forecast; lower --support"

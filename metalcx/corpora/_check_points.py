@@ -87,7 +87,8 @@ class PointChecker:
             self._note(metric.outside(value), metric.name, message)
         if SECONDS in points.values:
             seconds = points.values[SECONDS]
-            self._note(np.isinf(seconds) | (seconds < 0), SECONDS, "is no time since the start of the run")
+            message = "is no time since the start of the run; write seconds from 0, or NaN where there are none"
+            self._note(np.isinf(seconds) | (seconds < 0), SECONDS, message)
         return any_inf, ends_inf, finite
 
     def _divergence(
@@ -104,7 +105,11 @@ class PointChecker:
             np.concatenate([[first], flags[:-1]])
             for first, flags in ((self._any_inf, any_inf), (self._ends_inf, ends_inf), (self._finite, finite))
         )
-        self._note(any_inf & ~diverged, "run", "holds inf, and the run's status is not 'diverged'")
+        self._note(
+            any_inf & ~diverged,
+            "run",
+            "holds inf, and the run's status is not 'diverged'; correct one of them",
+        )
         self._note(same & inf_before, "run", "goes on after an inf; a diverged run ends in one inf")
         self._note(
             any_inf & same & ~finite_before & ~inf_before, "run", "holds an inf that does not follow a finite point"

@@ -210,8 +210,15 @@ class Corpus:
         Args:
             runs: Run numbers, any order.
             columns: As in `scan`.
+
+        Raises:
+            CorpusError: If a number is of no run.
         """
-        numbers = np.unique(np.asarray(runs, dtype=np.int32))
+        given = np.asarray(runs)
+        whole = given.dtype.kind in "iu" or (given.dtype.kind == "f" and (given == np.floor(given)).all())
+        if not whole or ((given < 0) | (given >= self.n_runs)).any():
+            raise CorpusError(f"{self.name}: runs {given!s:.80} are not all run numbers from 0 to {self.n_runs - 1}")
+        numbers = np.unique(given.astype(np.int32))
         names = self._value_columns(columns)
         with self.open_table(CURVES) as table:
             points = read_runs(table, numbers, names)

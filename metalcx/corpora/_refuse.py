@@ -48,7 +48,9 @@ def refuse_unless_fitting(
 ) -> None:
     """Raise unless runs may be added to a task: finished, not empty, of its metric, within declared bounds."""
     if metric != curves.metric.name:
-        raise CorpusError(f"{where} is measured by {metric!r}, these curves by {curves.metric.name!r}")
+        raise CorpusError(
+            f"{where} is measured by {metric!r}, these curves by {curves.metric.name!r}; make that their primary metric"
+        )
     declared = {m.name: m for m in metrics}
     other = [m.name for m in curves.metrics if m.name in declared and m.goal != declared[m.name].goal]
     unknown = [name for name in curves.values if name not in value_names]

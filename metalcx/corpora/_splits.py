@@ -64,7 +64,6 @@ def families(tasks: Sequence[Task]) -> tuple[str, ...]:
         return key
 
     for task in tasks:
-        # Sorted, so that the name does not depend on the order of tasks beyond the first of a family.
         one, other = root(f"family:{_plain(task.family)}"), root(f"dataset:{_plain(task.dataset)}")
         parent[other] = one
     label: dict[str, str] = {}

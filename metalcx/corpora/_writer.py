@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +32,6 @@ from metalcx.corpora._schemas import points_schema, runs_schema, texts
 from metalcx.corpora._validate import validate
 from metalcx.curves import Curves, Metric
 from metalcx.errors import CorpusError, name_some
-
-if TYPE_CHECKING:
-    pass
 
 ROW_GROUP_POINTS = 1 << 18
 # Tasks smaller than this share a row group: each group costs a footer entry and a compression context a column.

@@ -46,7 +46,8 @@ def _check_alike(parts: Sequence[Curves]) -> None:
             raise DataError(f"cannot concatenate curves of different metrics: {first} and {other}; declare them alike")
     units = {p.time_unit for p in parts} - {None}
     if len(units) > 1:
-        raise DataError(f"curves over different times cannot be concatenated: {name_some(sorted(map(str, units)))}")
+        named = name_some(sorted(map(str, units)))
+        raise DataError(f"curves over different times cannot be concatenated: {named}; bring them to one unit")
 
 
 def _joined(columns: list[npt.NDArray[np.object_] | None], parts: Sequence[Curves]) -> npt.NDArray[np.object_] | None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves._batch import FloatArray, IntArray, PaddedCurves, pad
 from metalcx.curves._metric import Metric
+from metalcx.curves._objects import objects
 from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STATUSES = ("completed", "running", "diverged", "censored")
+#: Columns of a table of runs that are no hyperparameter.
+RESERVED = ("run", "task", "arch", "status", "group")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,19 +67,24 @@ class Curves:
         n = len(self.ids)
         ends = (self.offsets[0], self.offsets[-1]) if len(self.offsets) == n + 1 else None
         if ends != (0, len(self.t)) or (np.diff(self.offsets) < 0).any():
-            raise DataError(f"offsets do not fit: {n} runs, {len(self.t)} points, offsets {self.offsets!s:.80}")
+            raise DataError(
+                f"offsets do not fit: {n} runs, {len(self.t)} points, offsets {self.offsets!s:.80}; give 0 and then "
+                "the end of each run"
+            )
         if self.metric not in self.metrics:
-            raise DataError(f"the primary metric {self.metric.name!r} is not among the declared metrics {self.metrics}")
+            raise DataError(
+                f"the primary metric {self.metric.name!r} is not among the declared metrics {self.metrics}; add it"
+            )
         for name in (m.name for m in self.metrics):
             if name not in self.values:
-                raise DataError(f"no values for metric {name!r}; values holds {sorted(self.values)}")
+                raise DataError(f"no values for metric {name!r}; values holds {sorted(self.values)}; add them")
         for name, column in (*self.values.items(), ("t", self.t)):
             if len(column) != len(self.t):
-                raise DataError(f"{name!r} has {len(column)} values for {len(self.t)} points")
+                raise DataError(f"{name!r} has {len(column)} values for {len(self.t)} points; give one a point")
         for name in ("status", "config", "arch", "group"):
             column = getattr(self, name)
             if column is not None and len(column) != n:
-                raise DataError(f"{name} has {len(column)} rows for {n} runs")
+                raise DataError(f"{name} has {len(column)} rows for {n} runs; give one a run")
         unknown = set(self.status) - set(STATUSES)
         if unknown:
             raise DataError(f"unknown status {sorted(map(str, unknown))}; use one of {', '.join(STATUSES)}")
@@ -90,7 +98,8 @@ class Curves:
 
     def _coerce(self) -> None:
         """Lists become arrays of the documented types; arrays that have them are not copied."""
-        columns = {name: np.asarray(getattr(self, name), dtype=object) for name in ("ids", "status")}
+        named = {name: getattr(self, name) for name in ("ids", "status", "arch", "group")}
+        columns: dict[str, npt.NDArray[Any]] = {k: objects(v) for k, v in named.items() if v is not None}
         columns["offsets"] = np.asarray(self.offsets, dtype=np.int64)
         columns["t"] = np.asarray(self.t, dtype=np.float64)
         for name, column in columns.items():
@@ -239,7 +248,8 @@ class Curves:
         """Read a long table ``run, t, value``.
 
         Args:
-            df: One row a point, in any order. The primary metric's column is the metric's name or ``value``.
+            df: One row a point, in any order. The primary metric's column is the metric's name or ``value``; pd.NA in a
+                column of objects, as of a blank cell in a file, was not measured.
             metric: The primary metric, as declared by the person.
             runs: Optionally one row a run: ``run``, and optionally ``arch``, ``status``, ``group``;
                 every other column is a hyperparameter. Where there is no status, a run whose values turn

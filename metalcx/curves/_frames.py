@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from metalcx.curves._batch import BoolArray, FloatArray, IntArray
-from metalcx.curves._curves import STATUSES, Curves
+from metalcx.curves._columns import not_measured, refuse_unclear
+from metalcx.curves._curves import RESERVED, STATUSES, Curves
 from metalcx.curves._metric import Metric
 from metalcx.errors import DataError, name_some
-
-RESERVED = ("run", "arch", "status", "group")
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,7 @@ def curves_from_frame(
     source: str,
 ) -> Curves:
     """See `Curves.from_frame`."""
-    for given in (metric, *metrics):
-        if not isinstance(given, Metric):
-            raise DataError(f"metric {given!r:.60} is not declared; give Metric(name, goal), goal being 'max' or 'min'")
+    refuse_unclear(df, (metric, *metrics), source)
     declared = (metric, *(m for m in metrics if m.name != metric.name))
     columns = {metric: _value_column(df, metric, source)} | {m: m.name for m in declared[1:]}
     _check_columns(df, ("run", "t", *columns.values()), source)
@@ -63,7 +60,8 @@ def curves_from_frame(
     order = np.lexsort((t, owners.codes))
     codes, t = owners.codes[order], t[order]
     values = {name: v[order] for name, v in values.items()}
-    keep, status, y = _status(codes, t, values[metric.name], _optional(known, "status"), len(owners.ids), horizon)
+    broken = ~np.isfinite(values[metric.name]) & ~not_measured(df[columns[metric]])[order]
+    keep, status, y = _status(codes, t, values[metric.name], broken, _optional(known, "status"), horizon)
     values[metric.name] = y
     return Curves(
         metric=metric,
@@ -158,7 +156,12 @@ def _numbers(df: pd.DataFrame, column: str, owners: _Runs) -> FloatArray:
             f"{owners.source}: column {column!r} holds {df[column].iloc[0]!r}, which is no number, in runs "
             f"{owners.named(np.ones(len(df), dtype=bool))}; write numbers, NaN or inf"
         )
-    numbers = pd.to_numeric(df[column], errors="coerce").to_numpy(dtype=np.float64)
+    try:
+        numbers = pd.to_numeric(df[column], errors="coerce").to_numpy(dtype=np.float64)
+    except OverflowError:
+        raise DataError(
+            f"{owners.source}: column {column!r} holds an integer beyond double precision; write inf for it"
+        ) from None
     bad = np.isnan(numbers) & df[column].notna().to_numpy()
     if bad.any():
         text = df[column].astype(str).str.strip().str.lower()
@@ -179,6 +182,7 @@ def _align_runs(runs: pd.DataFrame | None, ids: np.ndarray, source: str) -> pd.D
         return None
     if "run" not in runs.columns:
         raise DataError(f"runs: no column 'run'; it has {name_some(runs.columns, 8)}")
+    refuse_unclear(runs, (), "runs")
     repeated = runs["run"].duplicated()
     if repeated.any():
         raise DataError(f"runs: run ids repeat: {name_some(runs['run'][repeated].unique())}; keep one row a run")
@@ -197,19 +201,20 @@ def _align_runs(runs: pd.DataFrame | None, ids: np.ndarray, source: str) -> pd.D
 
 
 def _status(
-    codes: IntArray, t: FloatArray, y: FloatArray, given: np.ndarray | None, n: int, horizon: float | None
+    codes: IntArray, t: FloatArray, y: FloatArray, broken: BoolArray, given: np.ndarray | None, horizon: float | None
 ) -> tuple[BoolArray, np.ndarray, FloatArray]:
     """Points to keep, status of each run, and values in which a divergence is an infinity.
 
-    A given status stands and keeps all its points. Without one a run is diverged at its first value that is not
-    finite, and completed at the horizon.
+    A given status stands and keeps all its points. Without one a run is diverged at its first value that is `broken`,
+    and completed at the horizon.
     """
+    n = int(codes[-1]) + 1
     end = t.max() if horizon is None else float(horizon)
     if not np.isfinite(end):
         raise DataError(f"horizon {horizon!r} is not finite; give the t at which a run is complete")
-    broken = np.flatnonzero(~np.isfinite(y))
+    bad = np.flatnonzero(broken)
     start = np.searchsorted(codes, np.arange(n + 1))
-    first = np.append(broken, len(y))[np.searchsorted(broken, start[:-1])]
+    first = np.append(bad, len(y))[np.searchsorted(bad, start[:-1])]
     diverged = first < start[1:]
     status = np.where(t[start[1:] - 1] >= end, "completed", "running").astype(object)
     status[diverged] = "diverged"

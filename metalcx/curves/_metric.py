@@ -55,7 +55,9 @@ class Metric:
             if value is not None and not _is_finite(value):
                 raise DataError(f"metric {self.name!r}: {side} bound {value!r} is not finite; leave it out instead")
         if self.lower is not None and self.upper is not None and self.lower >= self.upper:
-            raise DataError(f"metric {self.name!r}: lower bound {self.lower} is not below upper bound {self.upper}")
+            raise DataError(
+                f"metric {self.name!r}: lower bound {self.lower} is not below upper bound {self.upper}; leave one out"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Metric:

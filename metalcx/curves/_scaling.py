@@ -27,7 +27,7 @@ class Scaling:
     def of(cls, metric: Metric, centre: float = 0.0, unit: float = 1.0) -> Scaling:
         """Scaling for values of `metric` around `centre` (in the metric's own unit)."""
         usable = unit > 0 and math.isfinite(unit)
-        return cls(metric.sign, metric.sign * centre, 2.0 ** round(math.log2(unit)) if usable else 1.0)
+        return cls(metric.sign, metric.sign * centre, 2.0 ** min(round(math.log2(unit)), 1023) if usable else 1.0)
 
     def forward(self, values: FloatArray) -> FloatArray:
         """Metric's unit -> scaled; same shape."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import Curves
+from metalcx.curves._objects import objects
 from metalcx.decide._chance import BoolArray, Chance, prob_better
 from metalcx.decide._decision import Decision, DecisionLog
 from metalcx.decide._support import fingerprint, support_of
@@ -228,6 +229,4 @@ class StopPolicy:
 
 
 def _numbered(rows: npt.NDArray[np.int64], back: int) -> npt.NDArray[np.object_]:
-    ids = np.empty(len(rows), dtype=object)
-    ids[:] = [(int(row), back) for row in rows]
-    return ids
+    return objects((int(row), back) for row in rows)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import Curves, PaddedCurves
+from metalcx.curves._objects import objects
 from metalcx.decide._chance import prob_better
 from metalcx.errors import DataError
 from metalcx.protocol import FloatArray, Forecast, Forecaster
@@ -174,8 +175,7 @@ class PrefixForecasts:
         t_end = padded.t[:, np.minimum(self._ends, padded.t.shape[1]) - 1]
         run, end = np.nonzero((self._ends < self.recording.length[:, None]) & (t_end < horizon))
         prefixes = self.recording.curves.take(run).truncate(t_end[run, end])
-        ids = np.empty(len(run), dtype=object)
-        ids[:] = list(zip(run.tolist(), end.tolist(), strict=True))
+        ids = objects(zip(run.tolist(), end.tolist(), strict=True))
         prefixes = replace(prefixes, ids=ids, status=np.full(len(run), "running", dtype=object))
         return model.forecast(prefixes, at=horizon if len(run) else 0.0), run, end
 

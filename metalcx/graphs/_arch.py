@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 from metalcx._json import loads
@@ -37,12 +38,14 @@ class ArchGraph:
     edges: tuple[tuple[int, int], ...]
 
     def __post_init__(self) -> None:
-        graph = {"nodes": _as_json(list(self.nodes)), "edges": [list(edge) for edge in self.edges]}
+        edges = _listed(self.edges)
+        pairs = [_pair(edge) for edge in edges] if isinstance(edges, list) else edges
+        graph = {"nodes": _as_json(_listed(self.nodes)), "edges": pairs}
         problem = graph_problem(graph) or _count_problem(graph["nodes"])
         if problem is not None:
             raise DataError(f"the graph {problem}")
         object.__setattr__(self, "nodes", tuple(graph["nodes"]))
-        object.__setattr__(self, "edges", tuple((source, target) for source, target in self.edges))
+        object.__setattr__(self, "edges", tuple((source, target) for source, target in graph["edges"]))
 
     @classmethod
     def from_json(cls, text: str) -> ArchGraph:
@@ -55,10 +58,8 @@ class ArchGraph:
             graph = loads(text)
         except ValueError as error:
             raise DataError(f"the graph is not JSON ({error}): {text!r:.60}") from error
-        problem = graph_problem(graph)
-        if problem is not None:
-            raise DataError(f"the graph {problem}")
-        return cls(tuple(graph["nodes"]), tuple((source, target) for source, target in graph["edges"]))
+        known = graph if isinstance(graph, dict) else {}
+        return cls(known.get("nodes"), known.get("edges"))  # type: ignore[arg-type]  # what they are is checked there
 
     def to_json(self) -> str:
         """The text that `from_json` reads: nodes and edges in the order they have here."""
@@ -99,7 +100,20 @@ class ArchGraph:
         return hash(self.hash)
 
 
-def _as_json(nodes: list[dict[str, Any]]) -> Any:
+def _listed(items: Any) -> Any:
+    """A list of what can be one; anything else as it is, for the rules to refuse."""
+    return list(items) if isinstance(items, Iterable) and not isinstance(items, (str, Mapping)) else items
+
+
+def _pair(edge: Any) -> Any:
+    """An edge with plain integers, since those of numpy are numbers of nodes too."""
+    ends = _listed(edge)
+    if not isinstance(ends, list):
+        return ends
+    return [int(end) if isinstance(end, Integral) and not isinstance(end, bool) else end for end in ends]
+
+
+def _as_json(nodes: Any) -> Any:
     """Copies of the nodes as JSON would give them back, so that a round trip changes nothing."""
     try:
         return json.loads(json.dumps(nodes, allow_nan=False))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metalcx.corpora import Corpus, open_corpus
+from metalcx.corpora import Corpus, open_corpus, read_table
 from metalcx.curves import Curves
-from metalcx.errors import CorpusError
+from metalcx.errors import CorpusError, DataError
 from metalcx.histories._calibration import Calibration, Kernel
 from metalcx.histories._forecaster import peak_so_far
 from metalcx.histories._history import FloatArray, IntArray
@@ -51,14 +51,9 @@ class HistoryCorpus:
         Raises:
             CorpusError: If it is no corpus, or lacks histories.
         """
-        import pandas as pd
-
         corpus = open_corpus("histories" if path is None else path)
         file = corpus.path / HISTORIES
-        try:
-            rows = pd.read_parquet(file)
-        except (OSError, ValueError) as error:
-            raise CorpusError(f"{file}: cannot be read ({error}); the corpus needs its histories") from error
+        rows = _read(file)
         missing = [name for name in ("run", "t", *TRAITS) if name not in rows]
         if missing:
             raise CorpusError(f"{file}: column {missing[0]!r} is missing; record the histories again")
@@ -76,9 +71,7 @@ class HistoryCorpus:
 
     def votes(self, task: str, runs: IntArray, t: float) -> FloatArray:
         """Validation accuracy of the majority of each run's own checkpoints after training began, shape (n,)."""
-        import pandas as pd
-
-        labels = dict(pd.read_parquet(self.corpus.path / LABELS)[["task", "val"]].to_numpy())
+        labels = dict(_read(self.corpus.path / LABELS)[["task", "val"]].to_numpy())
         y = np.frombuffer(labels[task], np.uint8)
         kept = self.rows[(self.rows["t"] <= t) & (self.rows["t"] > 0) & self.rows["run"].isin(runs)]
         votes = {
@@ -88,7 +81,11 @@ class HistoryCorpus:
         return np.array([(votes[run] == y).mean() for run in runs])
 
     def lessons(self, tasks: Iterable[str] | None = None) -> Lessons:
-        """What became of the runs of tasks, all by default: at each time with traits, by each of `HORIZONS`."""
+        """What became of the runs of tasks, all by default: at each time with traits, by each of `HORIZONS`.
+
+        Raises:
+            CorpusError: If no run of a task has a history.
+        """
         parts = [self._lessons(name) for name in (self.corpus.task_names if tasks is None else tasks)]
         return Lessons(
             np.concatenate([part.x for part in parts]),
@@ -109,8 +106,10 @@ class HistoryCorpus:
         whole = peak_so_far(curves).padded()
         end = float(whole.t_last.max())
         blocks, targets = [], []
-        for t in np.unique(np.concatenate([self.table.rows[i][0] for i in curves.ids if i in self.table.rows])):
-            rows, traits = self._known(curves, float(t))
+        for t in sorted({float(t) for i in curves.ids if i in self.table.rows for t in self.table.rows[i][0]}):
+            rows, traits = self._known(curves, t)
+            if not len(rows):
+                continue
             for horizon in (h * end for h in HORIZONS if h * end > t):
                 seen = whole.take(rows)
                 best, peak = (seen.at(np.minimum(at, seen.t_last)[:, None])[:, 0] for at in (t, horizon))
@@ -118,6 +117,8 @@ class HistoryCorpus:
                 own = chance + (1.0 - chance) * traits[:, TRAITS.index(SKILLS[0])]
                 blocks.append(inputs_of(traits, own, best, np.full(len(rows), t / horizon)))
                 targets.append(stretched(skill(peak, chance)))
+        if not targets:
+            raise CorpusError(f"{self.corpus.path / HISTORIES}: no run of task {name!r} is in it; leave the task out")
         z = np.concatenate(targets)
         return Lessons(np.concatenate(blocks), z, np.full(len(z), task.family, object), np.full(len(z), name, object))
 
@@ -131,7 +132,15 @@ class HistoryCorpus:
             if len(place):
                 rows.append(i)
                 traits.append(values[place[0]])
-        return np.array(rows, dtype=np.int64), np.stack(traits)
+        return np.array(rows, dtype=np.int64), np.array(traits, dtype=np.float64)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """A table of the corpus, whose pages are looked at before room is made for them."""
+    try:
+        return read_table(file)
+    except DataError as error:
+        raise CorpusError(f"{error}; the corpus needs its histories") from None
 
 
 def _majority(classes: np.ndarray) -> np.ndarray:

@@ -47,13 +47,13 @@ class HistoryForecaster:
 
     def forecast(self, queries: Curves, at: At) -> Forecast:
         """The distribution of each query at `at`; see `metalcx.protocol.Forecaster.forecast`."""
-        by_curve = self.curve.forecast(queries, at)
         if queries.metric.lower is None or queries.metric.upper is None:
-            return by_curve
+            return self.curve.forecast(queries, at)
         if queries.metric.sign < 0:
             support = None if self.support is None else self.support.mirrored()
             upright = replace(self, curve=_Mirrored(self.curve), support=support)
             return upright.forecast(queries.mirrored(), at).mirrored()
+        by_curve = self.curve.forecast(queries, at)
         times, _ = resolve_at(queries, at)
         prefix = queries.padded()
         traits = self.histories.many(queries.ids, prefix.t_last)

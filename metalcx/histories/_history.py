@@ -107,3 +107,11 @@ class History:
                 return cls(**tensors, n_train=int(file.metadata()["n_train"]))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: holds no history of features ({error}); record it again") from error
+
+
+def refuse_one_class(y_train: Any) -> None:
+    """Raise where the labels of a training part are all the same: above such a guess no accuracy is skill."""
+    if len(y_train) and bool((y_train == y_train[0]).all()):
+        raise DataError(
+            f"the training part has {len(y_train)} examples, all of one class; draw more, or from all classes"
+        )

@@ -62,6 +62,7 @@ def as_logits(output: Any) -> Tensor:
         found = output[0]
     if not isinstance(found, Tensor) or found.ndim != 2:
         raise DataError(
-            f"the model returned {type(output).__name__}, which holds no scores of shape (examples, classes)"
+            f"the model returned {type(output).__name__}, which holds no scores of shape (examples, classes); "
+            "return them, or name them logits"
         )
     return found

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from metalcx.errors import DataError
+from metalcx.histories._history import refuse_one_class
 
 #: What evaluating an example costs beside training on it, at most: a small network's pass forward is most of a step.
 EVALUATED = 0.8
@@ -31,7 +32,7 @@ class FixedSample:
         n_train: How many rows are of the training part.
 
     Raises:
-        DataError: If rows disagree, or a part has none.
+        DataError: If rows disagree, a part has none, or that of training holds one class only.
     """
 
     inputs: Any = field(repr=False)
@@ -49,6 +50,7 @@ class FixedSample:
             )
         if self.labels.ndim != 1 or self.labels.is_floating_point() or int(self.labels.min()) < 0:
             raise DataError("labels of the sample are class numbers from 0, one a row")
+        refuse_one_class(self.labels[: self.n_train])
 
     def __len__(self) -> int:
         return len(self.labels)

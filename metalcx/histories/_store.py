@@ -56,7 +56,7 @@ class CheckpointStore:
         try:
             return load_file(kept)
         except (OSError, SafetensorError) as error:
-            raise DataError(f"{kept}: features of checkpoint {t:g} cannot be read ({error})") from error
+            raise DataError(f"{kept}: features of checkpoint {t:g} cannot be read ({error}); record again") from error
 
     def state(self) -> dict[str, Any]:
         """Tensors that are in memory, and names of files, by time."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy.special import log_softmax
 
 from metalcx.errors import DataError
-from metalcx.histories._history import FloatArray, History
+from metalcx.histories._history import FloatArray, History, refuse_one_class
 from metalcx.histories._proxies import Proxy, fit_proxy, standardised
 
 #: Accuracies on the validation part: of the network, of the vote of its checkpoints, of proxies.
@@ -38,8 +38,12 @@ def traits_of(history: History, proxies: Mapping[str, Proxy] | None = None) -> F
         history: At least one checkpoint; one at time 0 is what training started from, and no part of the proxies
             unless it is the only one.
         proxies: Those of `proxies_of`, where they are known already.
+
+    Raises:
+        DataError: If the training part holds one class only.
     """
     late = _trained(history)
+    refuse_one_class(late.y_train)
     fits = proxies_of(history) if proxies is None else proxies
     last, y = late.take([-1]), late.labels
     own = late.outputs.argmax(-1) == y

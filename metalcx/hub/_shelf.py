@@ -9,6 +9,7 @@ from metalcx._resources import bundled_names
 from metalcx.errors import ModelError
 from metalcx.hub._folder import CARD, MAX_JSON, METRICS, _bytes, n_numbers, parse_json, read_folder
 from metalcx.hub._load import locate
+from metalcx.hub._support import PREFIX
 
 
 def describe(name_or_path: str | Path) -> dict[str, Any]:
@@ -31,9 +32,7 @@ def describe(name_or_path: str | Path) -> dict[str, Any]:
         "format": config["format"],
         "sha256": stored.sha256,
         "bytes": stored.n_bytes,
-        "parameters": n_numbers(
-            {n: a for n, a in stored.tensors.items() if known is None or not n.startswith("support.")}
-        ),
+        "parameters": n_numbers({n: a for n, a in stored.tensors.items() if known is None or not n.startswith(PREFIX)}),
         "config": config["config"],
         "base": config.get("base"),
         "support": None if known is None else _summary(known),

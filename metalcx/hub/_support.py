@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import Curves, Metric
+from metalcx.curves._objects import objects
 from metalcx.errors import DataError, ModelError
 
 if TYPE_CHECKING:
@@ -55,15 +56,15 @@ def unpack(known: dict[str, Any], tensors: dict[str, npt.NDArray[Any]]) -> Curve
         n = len(known["ids"])
         return Curves(
             metric=Metric(**known["metric"]),
-            ids=_objects(known["ids"]),
+            ids=objects(known["ids"]),
             offsets=tensors[PREFIX + "offsets"].astype(np.int64),
             t=tensors[PREFIX + "t"].astype(np.float64),
             values={name: tensors[f"{PREFIX}values.{i}"].astype(np.float64) for i, name in enumerate(known["values"])},
-            status=_objects(known["status"]),
+            status=objects(known["status"]),
             metrics=tuple(Metric(**m) for m in known["metrics"]),
             config=None if known["config"] is None else _frame(known["config"], n),
-            arch=None if known["arch"] is None else _objects(known["arch"]),
-            group=None if known["group"] is None else _objects(known["group"]),
+            arch=None if known["arch"] is None else objects(known["arch"]),
+            group=None if known["group"] is None else objects(known["group"]),
             time_unit=known["time_unit"],
         )
     except (DataError, AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
@@ -115,11 +116,4 @@ def _unpack_column(column: dict[str, Any]) -> pd.Series[Any]:
         raise ValueError(f"column type {dtype[:20]!r}")
     if dtype.startswith("float"):
         values = [math.nan if v is None else float(v) for v in values]
-    return pd.Series(_objects(values), name=column["name"]).astype(dtype)
-
-
-def _objects(values: list[Any]) -> npt.NDArray[np.object_]:
-    array = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):
-        array[i] = value
-    return array
+    return pd.Series(objects(values), name=column["name"]).astype(dtype)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves import Curves
+from metalcx.curves._objects import objects
 from metalcx.decide import support_of
 from metalcx.protocol import LEVELS, FloatArray, Forecaster
 
@@ -181,7 +182,6 @@ def _beginnings(whole: Curves) -> tuple[Curves, FloatArray]:
     for i, cut in enumerate(CUTS):
         seen = np.clip(np.round(cut * padded.length).astype(np.int64), 2, padded.length - 1)
         begun = whole.truncate(padded.t[np.arange(len(whole)), seen - 1])
-        ids = np.empty(len(whole), dtype=object)
-        ids[:] = [(i, j) for j in range(len(whole))]
+        ids = objects((i, j) for j in range(len(whole)))
         parts.append(replace(begun, ids=ids, status=np.full(len(whole), "running", dtype=object)))
     return Curves.concat(parts), np.tile(padded.t_last, len(CUTS))[:, None]

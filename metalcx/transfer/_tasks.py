@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from metalcx.corpora import Task, families
+from metalcx.corpora import Task, families, group_codes
 from metalcx.curves import Curves, Metric
 from metalcx.curves._batch import FloatArray, IntArray
 
@@ -147,14 +147,14 @@ def _distinct(curves: Curves) -> IntArray:
 
 
 def _one_seed(curves: Curves) -> IntArray:
-    """First run of each (group, configuration)."""
+    """First run of each (group, configuration); a run without a group stands alone."""
     if curves.group is None:
         return np.arange(len(curves))
     config = [""] * len(curves)
     if curves.config is not None and len(curves.config.columns):
         config = ["|".join(map(str, row)) for row in curves.config.itertuples(index=False)]
-    seen: dict[tuple[object, str], int] = {}
-    for i, key in enumerate(zip(curves.group, config, strict=True)):
+    seen: dict[tuple[int, str], int] = {}
+    for i, key in enumerate(zip(group_codes(curves).tolist(), config, strict=True)):
         seen.setdefault(key, i)
     return np.array(sorted(seen.values()), dtype=np.int64)
 
@@ -186,12 +186,13 @@ def draw(task: PreparedTask, k_max: int, seed: Sequence[int], max_queries: int =
     order = np.random.default_rng(list(seed)).permutation(len(task))
     support = order[:k_max]
     rest = order[k_max:]
-    group = task.curves.group
-    if group is not None:
-        apart = rest[~np.isin(group[rest].astype(str), group[support].astype(str))]
+    grouped = task.curves.group is not None
+    if grouped:
+        code = group_codes(task.curves)
+        apart = rest[~np.isin(code[rest], code[support])]
         if len(apart) >= k_max + 20:
             return Draw(support, apart[:max_queries], True)
-    return Draw(support, rest[:max_queries], group is None)
+    return Draw(support, rest[:max_queries], not grouped)
 
 
 def n_seen(curves: Curves, cut: float) -> IntArray:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from strategies import SCORE, make
 
 from metalcx import hub
 from metalcx.cli._demo import _choose
-from metalcx.cli._study import run_study
+from metalcx.cli._study import _draw, run_study
 from metalcx.corpora import open_corpus
 
 DEMO = ("demo", "--model", "tiny-base", "--corpus", "mini")
@@ -124,3 +125,11 @@ def test_it_ends_with_ranking_replay_and_report(mini, good, bad):
     assert "Likeliest to be the best of all, as the runs stood: r" in text
     assert "Stopped below 5 % to beat the best so far" in text
     assert "give a name that ends in .html" in bad(*DEMO, "--report", "x.pdf")
+
+
+def test_runs_without_a_group_may_be_on_both_sides():
+    parts = [(np.arange(5.0), np.arange(5.0) + i) for i in range(6)]
+    curves = make(SCORE, parts, group=np.array([None, None, None, "a", "a", None], dtype=object))
+    for seed in range(5):
+        support, queries, _ = _draw(curves, 1, seed, "t")
+        assert len(queries) == (4 if curves.group[support[0]] == "a" else 5)

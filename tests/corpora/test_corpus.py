@@ -59,6 +59,14 @@ def test_runs_may_be_chosen_in_any_order(tiny):
         tiny.task("b").curves(runs=[0])
 
 
+@pytest.mark.parametrize("runs", [[-1], [0, 0.5], [0, np.nan], [0, 2**40], [False, True], ["0"], [0, 10**6]])
+def test_what_is_no_run_number_is_refused(tiny, runs):
+    with pytest.raises(CorpusError, match="are not all run numbers from 0 to"):
+        tiny.points(runs)
+    assert len(tiny.points([])) == 0
+    assert tiny.points([0.0, 1.0]).runs.tolist() == [0, 1]
+
+
 def test_unknown_names_are_refused_with_what_there_is(tiny):
     with pytest.raises(CorpusError, match=r"no task 'c'; it has 'a', 'b'"):
         tiny.task("c")

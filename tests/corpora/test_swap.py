@@ -55,6 +55,14 @@ with _swap.replacing(target) as fresh:
 """
 
 
+def test_files_and_then_their_names_are_brought_to_the_disk_before_the_swap(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr("metalcx._swap.flush", flushed.append)
+    with replacing(tmp_path / "c") as fresh:
+        (fresh / "file").write_text("x")
+    assert flushed == [fresh / "file", fresh, fresh.parent]
+
+
 @posix
 @pytest.mark.parametrize(
     ("moment", "found"),

@@ -148,6 +148,19 @@ def test_lists_become_arrays() -> None:
     assert curves.t.dtype == curves.y.dtype == np.float64
 
 
+def test_lists_of_architectures_and_groups_become_arrays(four: Curves) -> None:
+    lists = replace(four, arch=["net", None, "net", "cell"], group=pd.Series(list("ghgi"), index=[3, 2, 1, 0]))
+    assert lists.take([2, 1]).arch.tolist() == ["net", None]
+    assert lists.take([3, 0]).group.tolist() == ["i", "g"]
+
+
+def test_ids_may_be_tuples(four: Curves) -> None:
+    tuples = replace(four, ids=[(i, 0) for i in range(4)], group=[(i // 2, "g") for i in range(4)])
+    assert tuples.ids.shape == tuples.group.shape == (4,)
+    assert tuples.take([2]).ids.tolist() == [(2, 0)]
+    assert Curves.concat([tuples, tuples]).group.tolist() == 2 * [(0, "g"), (0, "g"), (1, "g"), (1, "g")]
+
+
 def test_curves_are_compared_by_identity(four: Curves) -> None:
     assert four == four
     assert four != four.take([0, 1, 2, 3])
@@ -157,12 +170,12 @@ def test_curves_are_compared_by_identity(four: Curves) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"offsets": [0, 3, 5, 7]}, "offsets do not fit: 4 runs, 8 points"),
+        ({"offsets": [0, 3, 5, 7]}, "offsets do not fit: 4 runs, 8 points.*; give 0 and then the end of each run"),
         ({"offsets": [1, 3, 5, 7, 8]}, "offsets do not fit"),
         ({"offsets": [0, 5, 3, 7, 8]}, "offsets do not fit"),
         ({"values": {"loss": np.zeros(8)}}, "no values for metric 'val_loss'.*'loss'"),
-        ({"values": {"val_loss": np.zeros(7)}}, "'val_loss' has 7 values for 8 points"),
-        ({"status": ["completed"]}, "status has 1 rows for 4 runs"),
+        ({"values": {"val_loss": np.zeros(7)}}, "'val_loss' has 7 values for 8 points; give one a point"),
+        ({"status": ["completed"]}, "status has 1 rows for 4 runs; give one a run"),
         ({"status": ["completed", "done", "running", "running"]}, "unknown status.*'done'.*completed, running"),
         ({"config": pd.DataFrame({"lr": [1]})}, "config has 1 rows for 4 runs"),
         ({"t": [1, 2, 3, 1, 2, 4, 2, 1]}, "strictly ascending within a run; mend runs 'c'"),

@@ -168,6 +168,16 @@ SEVEN = pd.DataFrame({"run": NAMES, "t": [1.0] * 7, "value": [0.5] * 7})
             r"f.csv: column 'value' leaves the bounds \[0.0, None\] declared for 'val_loss' in runs 'a'",
         ),
         (SEVEN.assign(value=2.0), ACCURACY, "in runs 'r0', 'r1', 'r2', 'r3', 'r4' and 2 more; correct the values or"),
+        (
+            pd.concat([long(), long()["value"]], axis=1),
+            LOSS,
+            "f.csv: columns 'value' stand there twice; name each column once",
+        ),
+        (
+            long(value=pd.Series([10**400, 1, 2, 3], dtype=object)),
+            LOSS,
+            "f.csv: column 'value' holds an integer beyond double precision; write inf for it",
+        ),
         (long(run=["a", None, "b", "b"]), LOSS, "f.csv: column 'run' is missing in row 2; fill it in"),
         (long(task=["x", "x", "y", "y"]), LOSS, "f.csv: column 'task' holds 'x', 'y'; curves are of one task"),
     ],
@@ -176,6 +186,19 @@ def test_mistakes_in_the_long_table_are_named(df: pd.DataFrame, metric: Metric, 
     with pytest.raises(DataError, match=told) as caught:
         Curves.from_frame(df, metric, source="f.csv")
     assert "\n" not in str(caught.value)
+
+
+def test_the_name_of_the_task_is_no_hyperparameter() -> None:
+    runs = pd.DataFrame({"run": ["a", "b"], "task": ["x", "x"], "lr": [0.1, 0.2]})
+    config = Curves.from_frame(long(), LOSS, runs=runs).config
+    assert config is not None
+    assert list(config.columns) == ["lr"]
+
+
+def test_na_in_a_table_of_python_is_a_divergence_where_it_is_a_number() -> None:
+    nullable = long(value=pd.array([4.0, None, 2.0, 1.0], dtype="Float64"))
+    assert list(Curves.from_frame(nullable, LOSS).status) == ["diverged", "completed"]
+    assert list(Curves.from_frame(long(value=[4.0, NAN, 2.0, 1.0]), LOSS).status) == ["diverged", "completed"]
 
 
 @pytest.mark.parametrize(

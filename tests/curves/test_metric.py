@@ -35,7 +35,7 @@ def test_parse(text: str, expected: Metric) -> None:
         ("loss:min:zero", "a bound is not a number"),
         ("loss:min:nan", "lower bound nan is not finite"),
         ("loss:min:0:inf", "upper bound inf is not finite"),
-        ("acc:max:1:0", "lower bound 1.0 is not below upper bound 0.0"),
+        ("acc:max:1:0", "lower bound 1.0 is not below upper bound 0.0; leave one out"),
         ("acc:max:1:1", "lower bound 1.0 is not below upper bound 1.0"),
         ("acc:max:0:1:2", "too many parts"),
     ],

@@ -38,6 +38,10 @@ def test_unusable_units_become_one() -> None:
     assert [Scaling.of(Metric("m", "max"), unit=u).unit for u in (0.0, -1.0, np.nan, np.inf)] == [1.0] * 4
 
 
+def test_a_unit_near_the_largest_number_stays_a_number() -> None:
+    assert Scaling.of(Metric("m", "max"), unit=1.5e308).unit == 2.0**1023
+
+
 @given(values=NUMBERS, centre=st.floats(-10, 10), unit=st.floats(0.1, 10))
 def test_forward_orients_and_mirrors(values: list[float], centre: float, unit: float) -> None:
     y = np.array(values)

@@ -83,7 +83,7 @@ TEXTS: list[tuple[str, bytes, str]] = [
     ("hf-trainer", b'{"global_step": [1], "log_history": [{"step": 1, "val_loss": "x"}]}', "which|what is no number"),
     ("hf-trainer", b'{"log_history": [{"step": 1, "val_loss": ' + b"9" * 400 + b"}]}", "holds what is no number"),
     ("wandb", b"_step,val_loss\n0,1\n" + CUT + DEEP, "is no whole JSON file"),
-    ("keras-csv", b"epoch\xc2\xa0,val_loss\n1,0.5\n", "holds no table whose first column is 'epoch'"),
+    ("keras-csv", b"epoch\xe2\x80\x8b,val_loss\n1,0.5\n", "holds no table whose first column is 'epoch'"),
     ("settings.yaml", bomb(12), "references unfold to more than"),
     ("settings.yaml", b"a: !!timestamp soon\n", "is no whole YAML file"),
     ("settings.yaml", b"a: &a [*a]\n", "references unfold to more than"),

@@ -143,3 +143,25 @@ def test_texts_that_are_refused(text, message):
 def test_edges_that_break_a_rule_are_refused():
     with pytest.raises(DataError, match=r"edge \[0, 5\] is no pair"):
         ArchGraph(RESIDUAL.nodes, ((0, 5),))
+
+
+def test_edges_may_be_numbers_of_numpy():
+    nodes = ({"op": "input"}, {"op": "relu"}, {"op": "output"})
+    graph = ArchGraph(nodes, tuple(map(tuple, np.array([[0, 1], [1, 2]]))))
+    assert graph == ArchGraph(nodes, np.array([[0, 1], [1, 2]])) == ArchGraph(nodes, ((0, 1), (1, 2)))
+    assert {type(end) for edge in graph.edges for end in edge} == {int}
+    assert ArchGraph.from_json(graph.to_json()) == graph
+
+
+@pytest.mark.parametrize("edges", [(1,), ((0, True),), ("01",), ((0.0, 1.0),), ({0: 1, 1: 2},), (None,)])
+def test_edges_that_are_no_pairs_of_numbers(edges):
+    with pytest.raises(DataError, match="is no pair of node numbers from 0 to 1"):
+        ArchGraph(({"op": "input"}, {"op": "output"}), edges)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "1", '{"nodes": []}', '{"nodes": {"a": 1}, "edges": []}', '{"nodes": [], "edges": 3}']
+)
+def test_json_of_another_form(text):
+    with pytest.raises(DataError, match="the graph is not"):
+        ArchGraph.from_json(text)

@@ -102,6 +102,21 @@ def test_lessons_are_of_runs_that_were_alive(data: HistoryCorpus) -> None:
     assert len(some) <= len(one) * 4 * 2
 
 
+def test_a_task_without_a_recorded_run_is_refused(data: HistoryCorpus) -> None:
+    task = data.corpus.task_names[0]
+    others = data.rows[data.corpus.runs["task"].to_numpy()[data.rows["run"]] != task]
+    lacking = HistoryCorpus(data.corpus, others)
+    with pytest.raises(CorpusError, match=f"no run of task '{task}' is in it; leave the task out"):
+        lacking.lessons([task])
+    assert len(lacking.lessons([data.corpus.task_names[1]]).z)
+
+
+def test_histories_are_looked_at_before_room_is_made_for_them(tmp_path, data: HistoryCorpus, monkeypatch) -> None:
+    monkeypatch.setattr("metalcx.corpora._read_table.MAX_CELLS", 5)
+    with pytest.raises(CorpusError, match=r"histories\.parquet: .*too many for a table"):
+        HistoryCorpus.open(data.corpus.path)
+
+
 def test_a_vote_is_of_the_majority() -> None:
     classes = np.array([[0, 1, 2, 0], [0, 1, 1, 1], [1, 2, 0, 1]], dtype=np.uint8)
     assert _majority(classes).tolist() == [0, 1, 0, 1]

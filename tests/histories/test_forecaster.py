@@ -129,6 +129,17 @@ def test_percent_and_mirrored_metrics_are_the_same_forecast(
     np.testing.assert_allclose(found[2], found[0], atol=1e-6)
 
 
+def test_where_lower_is_better_the_curve_is_asked_once(
+    model: HistoryForecaster, runs: tuple[Curves, TraitTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early, calls, inner = runs[0].take([20]).truncate(2.0), [], Baseline.forecast
+    monkeypatch.setattr(Baseline, "forecast", lambda *given: calls.append(given) or inner(*given))
+    model.forecast(early, 20.0)
+    once = len(calls)
+    model.forecast(early.mirrored(), 20.0)
+    assert len(calls) == 2 * once
+
+
 def test_runs_without_a_history_are_the_curves_matter(
     model: HistoryForecaster, runs: tuple[Curves, TraitTable]
 ) -> None:

@@ -243,8 +243,8 @@ def test_a_sample_is_drawn_from_datasets() -> None:
 
 def test_batches_fit_a_processors_cache() -> None:
     """64 large pictures, 512 short rows, and what lies between."""
-    labels = torch.tensor([0, 1])
-    rows = [FixedSample(torch.zeros(2, size), labels, 1).cached_rows() for size in (6, 300, 12_288)]
+    labels = torch.tensor([0, 1, 0])
+    rows = [FixedSample(torch.zeros(3, size), labels, 2).cached_rows() for size in (6, 300, 12_288)]
     assert rows == [512, 218, 64]
 
 
@@ -297,8 +297,9 @@ def test_refusals() -> None:
         (torch.zeros(4, 2), torch.zeros(4).long(), 4, "of training and of validation"),
         (torch.zeros(4, 2), torch.zeros(4), 2, "class numbers"),
         (3, torch.zeros(4).long(), 2, "a tensor, a mapping"),
+        (torch.zeros(4, 2), torch.tensor([1, 1, 0, 1]), 2, "all of one class; draw more, or from all classes"),
     ):
         with pytest.raises(DataError, match=complaint):
             FixedSample(inputs, labels, n_train)
-    with pytest.raises(DataError, match="holds no scores"):
+    with pytest.raises(DataError, match=r"holds no scores.*; return them, or name them logits"):
         FeatureRecorder(nn.Sequential(nn.Linear(6, 3), nn.Softmax(1), nn.Flatten(0)), toy_sample()).record(0)

@@ -63,6 +63,12 @@ def test_a_single_checkpoint_and_dead_features_are_ordinary() -> None:
         assert np.isfinite(traits_of(each)).all()
 
 
+def test_a_training_part_of_one_class_has_no_skill() -> None:
+    history = made_history()
+    with pytest.raises(DataError, match="200 examples, all of one class; draw more"):
+        traits_of(replace(history, labels=np.where(np.arange(400) < 200, 1, history.labels)))
+
+
 def test_a_table_gives_the_latest_that_was_known() -> None:
     histories = {"a": made_history(k=3), "b": made_history(k=2, seed=1)}
     table = TraitTable.of(histories)

@@ -51,6 +51,14 @@ def test_exact_duplicates_are_dropped_and_the_first_stays() -> None:
     assert list(prepare_all(make(SCORE, again)).curves.ids) == [0, 1, 2, 4]
 
 
+def test_runs_without_a_group_are_none_of_one_group() -> None:
+    group = np.array([None, None, "a", "a", None, np.nan], dtype=object)
+    assert list(prepare_all(make(SCORE, runs(6), group=group)).curves.ids) == [0, 1, 2, 4, 5]
+    alone = prepare_all(make(SCORE, runs(30), group=np.full(30, None, dtype=object)))
+    drawn = draw(alone, 5, [0])
+    assert (len(drawn.support), len(drawn.queries), drawn.by_group) == (5, 25, True)
+
+
 def test_one_run_a_group_and_configuration() -> None:
     config = pd.DataFrame({"lr": [0.1, 0.1, 0.2, 0.1, np.nan, np.nan]})
     group = np.array(["a", "a", "a", "b", "b", "b"], dtype=object)

@@ -10,9 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-#: Rules by name. SGD has heavy-ball momentum; AdamW decays weights apart from the gradient.
-OPTIMISERS = ("sgd", "nesterov", "adam", "adamw", "rmsprop")
-#: Those that divide by the root of a second moment.
+#: Optimisers that divide by the root of a second moment.
 ADAPTIVE = ("adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "cosine", "step", "warmup-cosine", "exponential")
 

@@ -82,7 +82,7 @@ def _trials(folder: Path, tally: Tally) -> dict[str, _Trial]:
             continue
         entries = read_json(file)
         if not isinstance(entries, list):
-            raise DataError(f"{file}: a list of trials was expected, not {type(entries).__name__}")
+            raise DataError(f"{file}: a list of trials was expected, not {type(entries).__name__}; fetch it again")
         for entry in entries:
             _take(entry, int(file.stem), file, trials, tally)
     return trials

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from metalcx.corpora._read_table import read_table
+from metalcx.corpora._read_table import NOT_MEASURED, read_table
 from metalcx.corpora.importers._base import Tally
 from metalcx.corpora.importers._logs import Series
-from metalcx.errors import DataError
+from metalcx.errors import DataError, name_some
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _PARQUET = b"PAR1"
-_NOT_MEASURED = ("", "NA", "None", "null", "<NA>")
 
 
 def read_cells(path: Path, tally: Tally) -> pd.DataFrame:
@@ -62,10 +61,20 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             cells: pd.DataFrame = pd.read_csv(
-                path, sep=separator, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig"
+                path,
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                index_col=False,
+                encoding="utf-8-sig",
+                skipinitialspace=True,
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError, ValueError) as error:
         raise DataError(f"{path}: is no CSV table ({' '.join(str(error).split())[:120]}); mend that row") from None
+    cells.columns = [str(name).strip() for name in cells.columns]  # as `columns_of` has them
+    if cells.columns.has_duplicates:
+        repeated = name_some(cells.columns[cells.columns.duplicated()])
+        raise DataError(f"{path}: columns {repeated} stand there twice; name each column once")
     return cells
 
 
@@ -123,7 +132,7 @@ def numbers(table: pd.DataFrame, column: str, path: Path) -> npt.NDArray[np.floa
 
 
 def _blank(cells: pd.Series[str]) -> npt.NDArray[np.bool_]:
-    return np.asarray(cells.isna() | cells.isin(_NOT_MEASURED), dtype=np.bool_)
+    return np.asarray(cells.isna() | cells.isin(NOT_MEASURED), dtype=np.bool_)
 
 
 def files_below(src: Path, *patterns: str) -> Iterator[Path]:

@@ -93,11 +93,10 @@ def from_runs(
         if trace is not None:
             traces.append(trace)
     _refuse_absent(src, metrics, tags, traces)
-    tasks = dict.fromkeys(trace.run.task for trace in traces)
-    parts = [
-        Part(task, _curves([t for t in traces if t.run.task == task], metrics, options, tally, time_unit))
-        for task in tasks
-    ]
+    tasks: dict[str | None, list[_Trace]] = {}
+    for trace in traces:
+        tasks.setdefault(trace.run.task, []).append(trace)
+    parts = [Part(task, _curves(mine, metrics, options, tally, time_unit)) for task, mine in tasks.items()]
     for part in parts:
         refuse_outside(part.curves, str(src))
     return gather(src, parts, metrics, options, time_unit)

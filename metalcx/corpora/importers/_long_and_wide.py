@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metalcx.corpora._read_table import curves_of_tables, read_table
+from metalcx.corpora._read_table import curves_of_tables, measured_rows, read_table
 from metalcx.corpora.importers._base import Imported, ImportOptions, Tally
 from metalcx.corpora.importers._gather import Part, gather
 from metalcx.corpora.importers._logs import declared
@@ -37,7 +37,9 @@ def read_csv(src: Path, options: ImportOptions, tally: Tally) -> Imported:
         DataError: Names the file, the column, up to five offending runs, and the mend.
     """
     curves, runs = _files(src)
-    frame = read_table(curves)
+    metric, *further = declared(options, "csv")
+    # Beside further metrics a blank cell says that this one was not measured then.
+    frame = read_table(curves, ["value", metric.name, *(m.name for m in further)] if further else ())
     known = None if runs is None else read_table(runs)
     frame, unit = _timed(frame, options, curves)
     parts = [
@@ -116,12 +118,15 @@ def _tasks(
     names = frame["task"].astype(str)
     if options.task is not None and options.task not in set(names):
         raise DataError(f"{path}: column 'task' holds no {options.task!r}; there is {name_some(names.unique())}")
-    for task in [options.task] if options.task is not None else names.unique():
-        rows = frame[names == task].drop(columns="task").reset_index(drop=True)
-        mine = known
-        if known is not None and "task" in known:
-            mine = known[known["task"].astype(str) == task].drop(columns="task")
-        yield str(task), rows, mine
+    config = None
+    if known is not None and "task" in known:
+        config = {str(task): rows for task, rows in known.groupby(known["task"].astype(str))}
+        known = known.iloc[:0]
+    # Grouped once: tables may hold thousands of tasks.
+    for task, rows in frame.groupby(names, sort=False):
+        if options.task in (None, task):
+            mine = known if config is None else config.get(str(task), known)
+            yield str(task), rows.drop(columns="task").reset_index(drop=True), mine
 
 
 def _finished(
@@ -135,7 +140,7 @@ def _finished(
 ) -> Curves:
     """Curves of one task without the runs that go on."""
     metric, *further = declared(options, "csv")
-    said = _said(known)
+    frame, said = measured_rows(frame, (metric, *further), str(path)), _said(known)
     horizon = options.horizon if options.horizon is not None else _end(frame, said)
     if known is not None and "status" in known:
         # An end that is stated stands; where a run diverged is for its values to say.

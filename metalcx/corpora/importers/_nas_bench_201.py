@@ -143,7 +143,7 @@ def _add(
 def _columns(result: Any, dataset: str, where: str) -> dict[str, npt.NDArray[np.float64]]:
     epochs = item(result, "epochs", where, int)
     if not 0 < epochs <= 10_000:
-        raise DataError(f"{where}: {epochs} epochs make no curve")
+        raise DataError(f"{where}: {epochs} epochs make no curve; fetch the file again")
     keys = list(range(epochs))
     columns = {
         "train_accuracy": _series(item(result, "train_acc1es", where), keys, where) / 100,
@@ -177,7 +177,7 @@ def _series(table: Any, keys: list[Any], where: str) -> npt.NDArray[np.float64]:
     if table is None:
         table = {}
     if not isinstance(table, dict):
-        raise DataError(f"{where}: values by epoch were expected, not {type(table).__name__}")
+        raise DataError(f"{where}: values by epoch were expected, not {type(table).__name__}; fetch the file again")
     try:
         return np.array([np.nan if table.get(key) is None else float(table[key]) for key in keys])
     except (TypeError, ValueError):

@@ -164,12 +164,12 @@ def item(table: object, key: str, where: str, kind: type | tuple[type, ...] = ob
         DataError: If it is not there, or of another kind.
     """
     if not isinstance(table, dict):
-        raise DataError(f"{where}: an object with {key!r} was expected, not {type(table).__name__}")
+        raise DataError(f"{where}: an object with {key!r} was expected, not {type(table).__name__}; fetch it again")
     if key not in table:
         raise DataError(f"{where}: has no {key!r}; it has {name_some(table)}. Is it the right file?")
     value = table[key]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not object):
-        raise DataError(f"{where}: {key!r} is {type(value).__name__}, which does not belong there")
+        raise DataError(f"{where}: {key!r} is {type(value).__name__}, which does not belong there; fetch it again")
     return value
 
 

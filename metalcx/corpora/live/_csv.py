@@ -7,7 +7,8 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from metalcx.corpora.importers._log_cells import _NOT_MEASURED, columns_of, separator_of
+from metalcx.corpora._read_table import NOT_MEASURED
+from metalcx.corpora.importers._log_cells import columns_of, separator_of
 from metalcx.corpora.live._run import LiveOptions, LiveRun, absent
 from metalcx.corpora.live._tail import Tail
 
@@ -101,8 +102,11 @@ class CsvFile:
                 continue
             try:
                 cell = row[y_at].strip()
-                if cell in _NOT_MEASURED:
-                    continue
+                if cell in NOT_MEASURED:
+                    if self.format != "csv":
+                        continue
+                    # A table with one value a row: this is how pandas writes NaN.
+                    cell = "nan"
                 t, y, name = float(row[t_at]), float(cell), self.name if run_at is None else row[run_at]
             except (ValueError, IndexError):
                 self._bad += 1

@@ -8,11 +8,9 @@ from typing import Any
 from metalcx.corpora._read_table import read_table
 from metalcx.corpora.importers._settings import flat
 from metalcx.curves import STATUSES
+from metalcx.curves._curves import RESERVED
 from metalcx.curves._records import records
 from metalcx.errors import DataError
-
-#: Columns that are no hyperparameter.
-_OTHERS = ("run", "task", "status", "arch", "group")
 
 
 class RunsTable:
@@ -51,7 +49,7 @@ class RunsTable:
         table = read_table(self.path)
         if "run" not in table:
             raise DataError(f"{self.path}: no column 'run'; it has {', '.join(map(str, table.columns[:8]))}")
-        settings = table.drop(columns=[c for c in _OTHERS if c in table]).astype(object)
+        settings = table.drop(columns=[c for c in RESERVED if c in table]).astype(object)
         settings = settings.where(settings.notna(), None)
         status = table["status"] if "status" in table else [None] * len(table)
         return {

@@ -69,7 +69,11 @@ class Tail:
 def _whole(data: bytes) -> bytes:
     """Up to the end of the last line that is ended and outside of quotation marks."""
     end = data.rfind(b"\n") + 1
-    while end and data.count(b'"', 0, end) % 2:
-        end = data.rfind(b"\n", 0, end - 1) + 1
+    quotes = data.count(b'"', 0, end)
+    while end and quotes % 2:
+        # Only the line stepped back over is counted: one stray mark may lie a million lines back.
+        before = data.rfind(b"\n", 0, end - 1) + 1
+        quotes -= data.count(b'"', before, end)
+        end = before
     # A quotation mark that is never closed must not hold up a log for ever.
     return data[:end] if end or len(data) < MOST else data

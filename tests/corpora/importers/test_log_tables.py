@@ -48,6 +48,15 @@ def test_lightning_csv_has_sparse_columns(src: Path) -> None:
     assert opened(src).time_unit == "epoch"
 
 
+def test_spaces_around_names_and_cells(src: Path) -> None:
+    write(src / "metrics.csv", "epoch, step , val_loss\n0, 9, 1\n1, 19, \n2, 29, 0.5\n")
+    _, runs = read("lightning-csv", src)
+    assert (runs["logs"].t.tolist(), runs["logs"].y.tolist()) == ([9, 29], [1, 0.5])
+    write(src / "metrics.csv", "step,val_loss,val_loss \n0,1,1\n")
+    with pytest.raises(DataError, match="columns 'val_loss' stand there twice"):
+        read("lightning-csv", src)
+
+
 def test_only_an_epoch_column_is_the_time(src: Path) -> None:
     write(src / "metrics.csv", "epoch,val_loss\n0,1\n1,0.5\n")
     _, runs = read("lightning-csv", src)

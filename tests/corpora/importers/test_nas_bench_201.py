@@ -225,7 +225,7 @@ BAD = [
     (change(("200", "all_results"), None), "has no 'all_results'"),
     (change(("200", "all_results"), {"cifar10": {}}), r"not filed by \(dataset, seed\)"),
     (change((*TRIAL, "epochs"), None), "seed 888: has no 'epochs'"),
-    (change((*TRIAL, "epochs"), 10**9), "make no curve"),
+    (change((*TRIAL, "epochs"), 10**9), "make no curve; fetch the file again"),
     (change((*TRIAL, "eval_acc1es"), None), "has no 'eval_acc1es'"),
     (change((*TRIAL, "eval_acc1es"), "high"), "values by epoch were expected, not str"),
     (change((*TRIAL, "train_acc1es"), {0: "high"}), "a value is no number"),
@@ -247,7 +247,7 @@ def test_files_of_another_kind_are_refused(tmp_path, convert):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"holds no 000000\.pickle\.pbz2"):
         convert("nas-bench-201", tmp_path / "empty")
-    for value, match in (({"meta_archs": []}, "has no 'arch2infos'"), ([1], "was expected, not list")):
+    for value, match in (({"meta_archs": []}, "has no 'arch2infos'"), ([1], "was expected, not list; fetch it again")):
         (tmp_path / "f.pth").write_bytes(pickle.dumps(value))
         with pytest.raises(DataError, match=match):
             convert("nas-bench-201", tmp_path / "f.pth")

@@ -41,6 +41,31 @@ def test_long_table(src: Path) -> None:
     assert (corpus.time_unit, corpus.licence, corpus.tasks["dataset"].tolist()) == ("epoch", "not stated", ["mine"])
 
 
+def test_rows_of_tasks_may_be_mixed(src: Path) -> None:
+    write(src / "curves.csv", "run,t,value,task\na,1,1,x\nd,1,5,b\nc,1,3,x\nd,2,4,b\na,2,2,x\nc,2,2,x\n")
+    write(src / "runs.csv", "run,task,lr\nd,b,0.1\na,x,0.2\nc,x,0.3\n")
+    read("csv", src)
+    corpus = opened(src)
+    found = {task.name: task.curves() for task in corpus}
+    assert {name: curves.y.tolist() for name, curves in found.items()} == {"x": [1, 2, 3, 2], "b": [5, 4]}
+    assert {name: curves.config["lr"].tolist() for name, curves in found.items()} == {"x": [0.2, 0.3], "b": [0.1]}
+
+
+def test_a_row_without_the_primary_metric_keeps_the_further_ones(src: Path) -> None:
+    path = write(src / "both.csv", "run,t,val_loss,acc\na,1,3,0.1\na,2,,0.2\na,3,1,\na,4,,\nb,1,2,\nb,2,nan,0.5\n")
+    _, runs = read("csv", path, metrics=(Metric("acc", "max", 0, 1),))
+    assert (runs["a"].t.tolist(), runs["a"].status[0]) == ([1, 2, 3], "completed")
+    np.testing.assert_array_equal(runs["a"].y, [3, np.nan, 1])
+    np.testing.assert_allclose(runs["a"].values["acc"], [0.1, 0.2, np.nan], rtol=1e-6)
+    assert (runs["b"].y.tolist(), runs["b"].status[0]) == ([2, np.inf], "diverged")
+
+
+def test_a_run_that_was_never_measured_is_named(src: Path) -> None:
+    path = write(src / "blank.csv", "run,t,val_loss,acc\na,1,3,0.1\nb,1,,0.1\nb,2,NA,0.2\n")
+    with pytest.raises(DataError, match=r"blank\.csv: column 'val_loss' is blank in every row of runs 'b'; leave"):
+        read("csv", path, metrics=(Metric("acc", "max", 0, 1),))
+
+
 def test_parquet_and_a_second_table(src: Path) -> None:
     frame = pd.DataFrame({"run": [1, 1, 2, 2, 3], "step": [10, 20, 10, 20, 10], "val_loss": [3.0, 2.0, 5.0, 4.0, 1.0]})
     frame.to_parquet(src / "curves.parquet")

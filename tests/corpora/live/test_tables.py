@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from read_logs import read, write
 
+from metalcx.corpora import curves_of_tables, read_table
 from metalcx.corpora.live import LiveOptions, live_curves, open_live
 from metalcx.curves import Metric
 from metalcx.errors import DataError
@@ -41,6 +42,26 @@ def test_lightning_logs_are_followed_as_they_are_imported(tmp_path):
     np.testing.assert_allclose(curves.y, one.values["val_loss"])
     assert (curves.status[0], one.status[0]) == ("diverged", "diverged")
     assert (source.time_unit, curves.config["lr"][0]) == ("step", 0.1)
+
+
+def test_a_blank_cell_of_a_long_table_is_nan_live_imported_and_read(tmp_path):
+    """As pandas writes it: with one value a row, a row without one would say nothing else."""
+    text = "run,t,value\na,1,3\na,2,\na,3,1\nb,1,4\nb,2,NA\nb,3,nan\nc,1,5\nc,3,2\n"
+    path = write(tmp_path / "curves.csv", text)
+    source = open_live(str(path), OPTIONS, "csv")
+    source.poll()
+    curves, _ = live_curves(source.runs, LOSS, horizon=3.0, time_unit="epoch")
+    table = curves_of_tables(read_table(path), LOSS)
+    for found in (curves, table):
+        assert list(found.ids) == ["a", "b", "c"]
+        assert (found.t.tolist(), found.y.tolist()) == ([1, 2, 1, 2, 1, 3], [3, np.inf, 4, np.inf, 5, 2])
+        assert list(found.status) == ["diverged", "diverged", "completed"]
+    _, imported = read("csv", path)
+    assert {name: (one.status[0], one.y.tolist()) for name, one in imported.items()} == {
+        "a": ("diverged", [3, np.inf]),
+        "b": ("diverged", [4, np.inf]),
+        "c": ("completed", [5, 2]),
+    }
 
 
 def test_a_header_that_grows_is_read_anew(tmp_path):

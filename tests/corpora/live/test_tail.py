@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metalcx.corpora.live._tail import Tail
+from metalcx.corpora.live._tail import MOST, Tail
 
 
 def collect(tail: Tail, so_far: bytes) -> bytes:
@@ -80,3 +81,15 @@ def test_a_file_that_took_its_place_is_read_anew(path):
 def test_a_file_that_is_gone_is_said(path):
     with pytest.raises(FileNotFoundError):
         Tail(path).read()
+
+
+def test_a_stray_quotation_mark_before_a_million_lines_takes_no_time(path):
+    path.write_bytes(b't,y\n"1,0.5\n' + b"1\n" * 200_000)
+    began = time.perf_counter()
+    assert Tail(path).read() == (False, b"t,y\n")
+    assert time.perf_counter() - began < 5
+
+
+def test_a_mark_that_is_never_closed_does_not_hold_up_a_log(path):
+    path.write_bytes(b'"' + b"1,0.5\n" * (MOST // 6 + 1))
+    assert len(Tail(path).read()[1]) == MOST
