@@ -64,7 +64,9 @@ class StopPolicy:
     most_support: int | None = None
     dry_run: bool = False
     log: Path | None = None
-    _adapted: dict[str, tuple[str, Forecaster]] = field(default_factory=dict, repr=False, compare=False)
+    # By metric: what was adapted, to which support, and what it was made of. Shared by policies that are made of this
+    # one, such as one a training with its own horizon, so that they adapt once.
+    _adapted: dict[str, tuple[str, Forecaster, Forecaster]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         within = {"threshold": self.threshold, "most_stopped": self.most_stopped}
@@ -84,6 +86,10 @@ class StopPolicy:
             raise ValueError(f"margin is at least 0; got {self.margin}")
         if not 0 < self.width < np.inf:
             raise ValueError(f"width is a positive factor; got {self.width}")
+        if np.isnan(self.grace):
+            raise ValueError("grace is a time; got nan")
+        if self.horizon is not None and not np.isfinite(self.horizon):
+            raise ValueError(f"horizon is a finite time; got {self.horizon}")
 
     def __getstate__(self) -> dict[str, Any]:
         # What is stored by a host, or sent to another process, adapts anew.
@@ -181,10 +187,10 @@ class StopPolicy:
         support = support_of(curves, self.most_support)
         name, about = curves.metric.name, fingerprint(support)
         known = self._adapted.get(name)
-        if known is None or known[0] != about:
-            known = about, self.model.adapt(support)
+        if known is None or known[0] != about or known[1] is not self.model:
+            known = about, self.model, self.model.adapt(support)
             self._adapted[name] = known
-        return known[1]
+        return known[2]
 
     def _held_back(self, curves: Curves, probability: FloatArray, advised: BoolArray) -> dict[int, str]:
         """Runs that go on against advice, with the reason: the share is used up, or nobody else is left."""

@@ -138,9 +138,11 @@ def report(
         seed: Of adaptation, the ranking's draws, orders and the parts that are left out.
 
     Raises:
-        DataError: If there is no run with a value, or no time at which to compare.
+        DataError: If there is no run with a value, or no finite time at which to compare.
         ValueError: If an argument is out of range.
     """
+    if at is not None and not np.isfinite(at):
+        raise DataError(f"runs are compared at a finite time; got {at} (--at)")
     known = comparable(curves)
     when = _time(known) if at is None else at
     origin, forecaster, base = Origin.open(model)

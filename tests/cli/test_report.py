@@ -100,6 +100,7 @@ def test_few_runs_and_no_finished_one(home, call, good):
 def test_it_refuses_what_it_cannot_do(many, bad):
     assert "give a name that ends in .html" in bad("report", "tiny-base", *TABLE, "--out", "r.pdf")
     assert "threshold is a share" in bad("report", "tiny-base", *TABLE, "--threshold", 3, "--out", "r.html")
+    assert "compared at a finite time" in bad("report", "tiny-base", *TABLE, "--at", "nan", "--out", "r.html")
     line = bad("report", "nothing", *TABLE, "--out", "r.html")
     assert "no model of that name" in line
     assert "--threshold" not in line

@@ -169,6 +169,24 @@ def test_readapting_is_adapting_and_happens_when_a_run_finishes() -> None:
     assert Counting.calls == 2
 
 
+def test_another_model_is_adapted_itself_and_another_horizon_adapts_nothing() -> None:
+    class Counting(Baseline):
+        calls = 0
+
+        def adapt(self, support, **options):
+            Counting.calls += 1
+            return super().adapt(support, **options)
+
+    curves = runs(FINALS, [[0.3, 0.5, 0.55]])
+    one = StopPolicy(Counting("last"), readapt=True)
+    one.decide(curves)
+    replace(one, horizon=10.0).decide(curves)
+    assert Counting.calls == 1
+    other = replace(one, model=Counting("affine"))
+    assert other.decide(curves) == StopPolicy(Baseline("affine"), readapt=True).decide(curves)
+    assert other.decide(curves) != one.decide(curves)
+
+
 def test_a_bounded_support_is_spread_over_the_finals_of_runs_that_ended_themselves() -> None:
     class Seeing(Baseline):
         seen: list[Curves] = []  # noqa: RUF012 - what every copy has seen
@@ -236,6 +254,9 @@ def test_a_decision_is_json() -> None:
         {"patience": 0},
         {"margin": -1},
         {"most_support": 0},
+        {"grace": np.nan},
+        {"horizon": np.nan},
+        {"horizon": np.inf},
     ],
 )
 def test_arguments_out_of_range_are_refused(options: dict[str, float]) -> None:
