@@ -16,7 +16,7 @@ from metalcx.testing import check_forecaster, synthetic_curves
 FORECASTERS: dict[str, BaseForecaster] = {
     **{
         e: Baseline(e)
-        for e in ("last", "best", "shift", "median", "affine", "theil_sen", "trend", "ridge", "gp", "neighbours")
+        for e in ("last", "best", "shift", "median", "affine", "theil_sen", "trend", "trend_shift", "ridge", "gp", "neighbours")
     },
     "med5": Baseline("med5"),
     "one_epoch": OneEpoch(),
@@ -91,6 +91,17 @@ def test_the_unit_of_time_does_not_matter(name: str, k: int) -> None:
         model = FORECASTERS[name].adapt(own.take(np.arange(k)))
         found.append(model.forecast(own.take(np.arange(6, 12)).truncate(5 * unit), 12.0 * unit).values)
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["trend", "trend_shift", "med5", "affine"])
+@pytest.mark.parametrize("k", [0, 1, 6])
+def test_times_below_zero_count_from_the_first(name: str, k: int) -> None:
+    found = []
+    for start in (0.0, -30.0):
+        own = make(SCORE, [(T - T[0] + start, task(2).y[12 * i : 12 * i + 12]) for i in range(12)])
+        model = FORECASTERS[name].adapt(own.take(np.arange(k)))
+        found.append(model.forecast(own.take(np.arange(6, 12)).truncate(start + 5), start + np.array([8.0, 11.0])).values)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 
 @each
