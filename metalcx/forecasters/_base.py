@@ -138,7 +138,11 @@ class BaseForecaster(ABC):
         sign, metric = queries.metric.sign, queries.metric
         point, values = sign * point, sign * (values if sign > 0 else values[..., ::-1])
         point, values = metric.clip(point), metric.clip(values)
-        point[~alive], values[~alive] = metric.worst, metric.worst
+        if not alive.all():
+            # What was measured before a run diverged stays as it was.
+            dead, asked = prefix.take(~alive), times[~alive]
+            known = np.where(asked <= dead.t_last[:, None], metric.clip(sign * dead.at(asked)), metric.worst)
+            point[~alive], values[~alive] = known, known[..., None]
         return Forecast(metric, queries.ids, times, values, point, scalar)
 
     def _measured(self, queries: Curves) -> PaddedCurves:

@@ -70,6 +70,18 @@ def test_many_runs_are_forecast_piece_by_piece(name: str, monkeypatch: pytest.Mo
     np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-8)
 
 
+def test_what_was_measured_of_a_diverged_run_is_known_and_the_rest_is_the_worst() -> None:
+    parts = [(T[:4], np.array([0.2, 0.4, 0.5, np.inf])), (T[:1], np.array([np.inf])), (T[:3], np.array([0.2, 0.3, 0.4]))]
+    queries = make(ACCURACY, parts, ["diverged", "diverged", "running"])
+    for model in (Baseline("med5"), PowerLaw()):
+        got = model.forecast(queries, [1.5, 3.0, 4.0, 9.0])
+        np.testing.assert_allclose(got.mean[0], [0.3, 0.5, ACCURACY.worst, ACCURACY.worst])
+        assert (got.mean[1] == ACCURACY.worst).all()
+        np.testing.assert_array_equal(got.values[:2], np.repeat(got.mean[:2, :, None], got.values.shape[-1], -1))
+        alone = model.forecast(queries.take([2]), [1.5, 3.0, 4.0, 9.0])
+        np.testing.assert_array_equal(alone.values[0], got.values[2])
+
+
 @each
 @pytest.mark.parametrize("k", [0, 2, 6])
 def test_mirror_is_exact(name: str, k: int) -> None:
