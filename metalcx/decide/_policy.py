@@ -12,7 +12,7 @@ import numpy.typing as npt
 from metalcx.curves import Curves
 from metalcx.decide._chance import BoolArray, Chance, prob_better
 from metalcx.decide._decision import Decision, DecisionLog
-from metalcx.decide._support import fingerprint, support_of
+from metalcx.decide._support import fingerprint, support_of, usual_end
 from metalcx.errors import DataError
 from metalcx.protocol import FloatArray, Forecaster
 
@@ -36,7 +36,8 @@ class StopPolicy:
         grace: No run is stopped before it has reached this time.
         patience: A run is stopped only if the probability was below the threshold at each of its last points, so many.
         most_stopped: The largest share of all runs that may be stopped; those that were have the status `censored`.
-        horizon: Time at which runs are compared; by default the median of the completed runs' last times.
+        horizon: Time at which runs are compared; by default the median of the completed runs' last times, or of
+            the censored ones' where none completed.
         metrics: Names of declared metrics in which a run may win; one that may win in any of them goes on. By default
             the primary metric.
         readapt: Adapt the model to the finished runs among the curves that are decided on; else it is used as given.
@@ -134,7 +135,7 @@ class StopPolicy:
         finals = np.sort(finals[~np.isnan(finals)])[::-1]
         ready = len(finals) >= max(self.startup, self.nth)
         incumbent = curves.metric.sign * (finals[self.nth - 1] - self.margin) if ready else np.nan
-        horizon = self._horizon(curves)
+        horizon = usual_end(curves) if self.horizon is None else self.horizon
         measured = running.padded()
         t = np.where(measured.length > 0, measured.t_last, np.nan) if len(running) else np.empty(0)
         about = Chance(running, t, float(incumbent), horizon, np.full(len(t), np.nan), np.zeros(len(t), bool), {})
@@ -146,17 +147,11 @@ class StopPolicy:
             about.low[rows] = (probability < self.threshold).all(1)
         return about
 
-    def _horizon(self, curves: Curves) -> float:
-        if self.horizon is not None:
-            return self.horizon
-        last = curves.completed().t_last
-        return float(np.median(last)) if len(last) else float("nan")
-
     def _asked(self, about: Chance, points: npt.NDArray[np.int64], ready: bool) -> BoolArray:
         """Of which runs a forecast is wanted; the others go on, and `about` is told why."""
         reasons = (
             (np.full(len(points), not ready), f"fewer than {max(self.startup, self.nth)} runs have finished"),
-            (np.full(len(points), not np.isfinite(about.horizon)), "no completed run tells the horizon"),
+            (np.full(len(points), not np.isfinite(about.horizon)), "no run that ended tells the horizon"),
             (points == 0, "nothing is measured yet"),
             (about.t < self.grace, f"before the grace time {self.grace:g}"),
             (points < self.patience, f"fewer than {self.patience} points"),

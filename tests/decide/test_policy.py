@@ -116,6 +116,16 @@ def test_the_only_survivor_goes_on() -> None:
     assert "only survivor" in decisions[1].reason
 
 
+def test_where_none_completed_those_that_were_cut_short_tell_the_horizon() -> None:
+    curves = runs(FINALS, [[0.05, 0.06, 0.06]])
+    censored = replace(curves, status=np.where(curves.status == "running", "running", "censored").astype(object))
+    (decision,) = StopPolicy(Baseline("shift").adapt(curves.finished())).decide(censored)
+    assert decision.horizon == 10
+    assert np.isfinite(decision.probability)
+    (decision,) = StopPolicy(Baseline("shift"), startup=1).decide(curves.take([5]))
+    assert np.isnan(decision.horizon)
+
+
 def test_what_cannot_be_judged_goes_on() -> None:
     curves = runs(FINALS, [[np.nan, np.nan], [0.05] * 10])
     nothing, complete = policy(curves).decide(curves)
