@@ -131,7 +131,12 @@ def test_progress_goes_forward_to_its_total(tmp_path):
         write_pools(tmp_path / name, 40, tasks)
     told = []
     run_suggest(
-        tmp_path, tmp_path / "out", corpora=["one", "two"], methods=["random"], seeds=1, progress=lambda *w: told.append(w)
+        tmp_path,
+        tmp_path / "out",
+        corpora=["one", "two"],
+        methods=["random"],
+        seeds=1,
+        progress=lambda *w: told.append(w),
     )
     assert [done for done, _, _ in told] == [1, 2, 3, 4, 5]
     assert [total for _, total, _ in told] == [4, 4, 4, 5, 5]
