@@ -38,7 +38,8 @@ def fit_prior(
         str, typer.Option("--encoder", metavar="NAME", help="What reads architectures, by name or folder; none: none.")
     ] = "metalcx-encoder",
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="F", help="Draw the effects of the first corpus there: .png, .svg, .pdf.")
+        Path | None,
+        typer.Option("--picture", metavar="F", help="Draw the effects of the first corpus there: .png, .svg, .pdf."),
     ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,

@@ -46,8 +46,9 @@ def rank(
     """Order the runs of a table by what they are forecast to be at T, the best first.
 
     Running runs are forecast as by `metalcx forecast`; finished ones are known and ranked beside them, by their
-    value at T, or their last if they ended before. Each row says how likely its run is to be the best of all, and, where a run is
-    finished, to beat the best finished one at T (the incumbent), and by how much on average (expected improvement).
+    value at T, or their last if they ended before. Each row says how likely its run is to be the best of all, and,
+    where a run is finished, to beat the best finished one at T (the incumbent), and by how much on average (expected
+    improvement).
     """
     from metalcx.curves import Metric
     from metalcx.decide import rank as rank_runs

@@ -39,7 +39,9 @@ def report(
     at: Annotated[
         float | None,
         typer.Option(
-            "--at", metavar="T", help="Time at which runs are compared; by default the median end of complete runs."
+            "--at",
+            metavar="T",
+            help="Time at which runs are compared; by default --horizon, or else the median end of complete runs.",
         ),
     ] = None,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="Heading of the page.")] = None,

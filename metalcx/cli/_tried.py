@@ -70,7 +70,9 @@ def _places(frame: pd.DataFrame, table: str) -> dict[str, int]:
     names = frame["run"].dropna().astype(str)
     twice = names[names.duplicated()].unique()
     if len(twice):
-        raise DataError(f"{table}: column 'run' holds {name_some(twice)} more than once; give each candidate its own id")
+        raise DataError(
+            f"{table}: column 'run' holds {name_some(twice)} more than once; give each candidate its own id"
+        )
     return dict(zip(names, np.flatnonzero(frame["run"].notna()).tolist(), strict=True))
 
 

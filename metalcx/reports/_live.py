@@ -12,16 +12,13 @@ import numpy as np
 
 from metalcx import __version__
 from metalcx.curves import Curves
-from metalcx.decide import StopPolicy, support_of
+from metalcx.decide import MOST_SUPPORT_LIVE, StopPolicy, support_of
 from metalcx.decide._known import going, known_of
 from metalcx.decide._support import fingerprint, usual_end
 from metalcx.protocol import LEVELS, FloatArray, Forecast, Forecaster
 from metalcx.reports import _facts
 from metalcx.reports._origin import Origin
 from metalcx.reports._standing import STEPS, Standing, fan_of
-
-#: Finished runs that a base is adapted to at most: a new one costs a fifth of a second then.
-MOST_SUPPORT = 20
 
 #: Earlier probabilities of a run that are kept.
 MOST_PAST = 40
@@ -52,7 +49,7 @@ class LiveTask:
     threshold: float = 0.05
     startup: int = 5
     horizon: float | None = None
-    most_support: int = MOST_SUPPORT
+    most_support: int = MOST_SUPPORT_LIVE
     seed: int = 0
     origin: Origin = field(init=False, repr=False)
     _base: Forecaster = field(init=False, repr=False)

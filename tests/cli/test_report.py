@@ -112,3 +112,15 @@ def test_it_refuses_what_it_cannot_do(many, bad):
     )
     Path("log.jsonl").write_text('{"a": 1}\n')
     assert "log.jsonl" in bad("report", "tiny-base", *TABLE, "--decisions", "log.jsonl", "--out", "r.html")
+
+
+def test_defaults_of_options_are_those_of_python():
+    from inspect import signature
+
+    from metalcx.cli._report import report
+    from metalcx.cli._watch import watch
+    from metalcx.decide import MOST_SUPPORT, MOST_SUPPORT_LIVE
+
+    # Options are declared without loading what is behind them.
+    assert signature(report).parameters["most_support"].default == MOST_SUPPORT
+    assert signature(watch).parameters["most_support"].default == MOST_SUPPORT_LIVE
