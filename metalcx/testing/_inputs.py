@@ -80,7 +80,7 @@ def constant(trial: Trial) -> None:
 
 
 def irregular(trial: Trial) -> None:
-    """Irregular, ragged grids of times are ordinary input, also from zero on, below it, and where no run reaches `at`."""
+    """Irregular, ragged grids of times are ordinary input, also from zero on, below it, and before `at`."""
 
     def grid(n: int, seed: int, prefix: str) -> Curves:
         return synthetic_curves(n, HORIZON, seed=trial.seed + seed, prefix=prefix, irregular=True)
