@@ -18,6 +18,9 @@ TARGETS = ("lemur", "spikenas-bench", "taskset-rnn", "baker2018", "nmtlc", "nas-
 EXTRA_TARGETS, OURS = "lcdb11", "smallnets"
 EXTRA_SOURCES = (EXTRA_TARGETS, OURS)
 
+#: How parts of the stopping benchmark begin: it may share the folder of the transfer benchmark, and its models.
+STOPPING_PART = "stopping-"
+
 #: Runs that a task needs to be drawn from at all.
 MIN_RUNS = 8
 

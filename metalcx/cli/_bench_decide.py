@@ -18,7 +18,7 @@ def stopping(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="Folder for tables and what is needed to resume; that of bench transfer has trained models already.",
+            help="Folder for what is needed to resume, tables in stopping/; that of bench transfer has models already.",
         ),
     ],
     row: Annotated[
@@ -44,7 +44,7 @@ def stopping(
     if as_json:
         print_json(result)
     else:
-        typer.echo(f"{out}: tables written")
+        typer.echo(f"{result['out']}: tables written")
 
 
 def suggest(

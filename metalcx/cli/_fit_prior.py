@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,11 +10,16 @@ import typer
 
 from metalcx.cli._options import JsonOption, SeedOption
 from metalcx.cli._output import Progress, print_json, working
+from metalcx.cli._tables import write_whole
 from metalcx.cli._train import model_name, open_sources
+from metalcx.errors import DataError
 
 if TYPE_CHECKING:
     from metalcx.corpora import Corpus
     from metalcx.transfer import TransferModel
+
+#: Endings of what `--picture` may be.
+PICTURES = (".png", ".svg", ".pdf")
 
 #: Characteristics of each prior that the card names.
 NAMED = 10
@@ -32,7 +38,8 @@ def fit_prior(
         str, typer.Option("--encoder", metavar="NAME", help="What reads architectures, by name or folder; none: none.")
     ] = "metalcx-encoder",
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="F", help="Draw the effects of the first corpus there.")
+        Path | None,
+        typer.Option("--picture", metavar="F", help="Draw the effects of the first corpus there: .png, .svg, .pdf."),
     ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -47,6 +54,8 @@ def fit_prior(
     from metalcx.corpora import split_by_family
     from metalcx.transfer import PriorFitter, TransferModel, sources_of
 
+    if picture is not None and picture.suffix.lower() not in PICTURES:
+        raise DataError(f"{picture}: is no picture that can be drawn; give a name that ends in {', '.join(PICTURES)}")
     hub.check_target(out)
     opened = open_sources(corpus)
     split = split_by_family(opened, holdout or ())
@@ -82,7 +91,9 @@ def _draw(model: TransferModel, picture: Path) -> None:
 
     figure = plot_forest(model.priors[0].effects).get_figure(root=True)
     assert figure is not None
-    figure.savefig(picture)
+    buffer = BytesIO()
+    figure.savefig(buffer, format=picture.suffix.lower().removeprefix("."))
+    write_whole(picture, lambda file: file.write(buffer.getvalue()))
 
 
 def _card(name: str, sources: list[Corpus], model: TransferModel, held: tuple[str, ...]) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from metalcx.errors import DataError
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="A name of `metalcx models list`, or a folder.")]
 CurvesOption = Annotated[
@@ -51,3 +53,18 @@ FoldsOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, or cuda; numbers depend on it.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def check_policy(**options: Any) -> None:
+    """Refuse, before any work is done, what a stop policy does not take; options are called as its arguments are.
+
+    Raises:
+        DataError: Names the option.
+    """
+    from metalcx.decide import StopPolicy
+    from metalcx.forecasters import Baseline
+
+    try:
+        StopPolicy(Baseline("last"), **options)
+    except ValueError as error:
+        raise DataError(f"--{error}") from None

@@ -27,8 +27,6 @@ from metalcx.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from metalcx.curves import Curves
-
 
 def rank(
     model: ModelArgument,
@@ -47,45 +45,32 @@ def rank(
 ) -> None:
     """Order the runs of a table by what they are forecast to be at T, the best first.
 
-    Running runs are forecast as by `metalcx forecast`; finished ones are known and ranked beside them, at their last
-    value if they ended before T. Each row says how likely its run is to be the best of all, and, where a run is
-    finished, to beat the best finished one (the incumbent), and by how much on average (expected improvement).
+    Running runs are forecast as by `metalcx forecast`; finished ones are known and ranked beside them, by their
+    value at T, or their last if they ended before. Each row says how likely its run is to be the best of all, and,
+    where a run is finished, to beat the best finished one at T (the incumbent), and by how much on average (expected
+    improvement).
     """
     from metalcx.curves import Metric
     from metalcx.decide import rank as rank_runs
+    from metalcx.decide._known import check_at, compared_at, going, incumbent_at, known_of
 
+    check_at(at)
     if out is not None:
         check_output(out)
     data = read_curves(curves, Metric.parse(metric), runs, task, horizon)
-    data = data.take((data.padded().length > 0) | (data.status == "diverged"))
+    data = known_of(data)
     if not len(data):
-        raise DataError(f"{curves}: no run has a measured value, so there is nothing to rank")
+        raise DataError(f"{curves}: no run has a measured value, so there is nothing to rank; give a table with values")
     with working(f"ranking {len(data)} runs"):
-        forecast = adapted(model, data, seed).forecast(data, at=_times(data, at))
-        incumbent = _incumbent(data)
-        frame = rank_runs(forecast, seed).to_frame(top or 1, incumbent)
-    frame.insert(2, "status", [dict(zip(data.ids, data.status, strict=True))[run] for run in frame["run"]])
+        forecast = adapted(model, data, seed).forecast(data.take(going(data, at)), at=at)
+        incumbent = incumbent_at(data, at)
+        frame = rank_runs(compared_at(data, at, forecast), seed).to_frame(top or 1, incumbent)
+    status = dict(zip(data.ids, data.status, strict=True))
+    frame.insert(2, "status", [status[run] for run in frame["run"]])
     shown = frame if top is None else frame.head(top)
     if out is not None:
         write_table(shown, out)
     _show(shown, {"model": model, "metric": data.metric.to_dict(), "at": at, "incumbent": incumbent}, out, as_json)
-
-
-def _times(data: Curves, at: float) -> list[list[float]]:
-    """`at` for running runs; a finished one does not go on, so that its last time is the latest it is asked for."""
-    padded = data.padded()
-    return [
-        [min(at, float(last)) if status != "running" and n else at]
-        for status, last, n in zip(data.status, padded.t_last, padded.length, strict=True)
-    ]
-
-
-def _incumbent(data: Curves) -> float | None:
-    """Last value of the best finished run; None if there is none."""
-    try:
-        return data.best()
-    except DataError:
-        return None
 
 
 def _show(frame: pd.DataFrame, head: dict[str, object], out: Path | None, as_json: bool) -> None:

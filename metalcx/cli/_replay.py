@@ -22,6 +22,7 @@ from metalcx.cli._options import (
     SeedOption,
     StartupOption,
     TaskOption,
+    check_policy,
 )
 from metalcx.cli._output import Progress, print_json, print_table
 from metalcx.cli._tables import check_output, read_curves, write_table, write_whole
@@ -117,10 +118,9 @@ def _policies(
 
     forecaster = hub.load(model)
     options: dict[str, Any] = {"startup": startup, "grace": grace, "patience": patience, "horizon": horizon}
-    try:
-        return [StopPolicy(forecaster, threshold=q, **options) for q in thresholds]
-    except ValueError as error:
-        raise DataError(f"--threshold: {error}") from None
+    for q in thresholds:
+        check_policy(threshold=q, **options)
+    return [StopPolicy(forecaster, threshold=q, **options) for q in thresholds]
 
 
 def _replays(data: Any, policies: list[StopPolicy], options: dict[str, Any], progress: Progress) -> list[list[Replay]]:

@@ -20,6 +20,7 @@ from metalcx.cli._options import (
     StartupOption,
     TaskOption,
     ThresholdOption,
+    check_policy,
 )
 from metalcx.cli._output import note, print_json, working
 from metalcx.cli._tables import read_curves, write_whole
@@ -38,7 +39,9 @@ def report(
     at: Annotated[
         float | None,
         typer.Option(
-            "--at", metavar="T", help="Time at which runs are compared; by default the median end of complete runs."
+            "--at",
+            metavar="T",
+            help="Time at which runs are compared; by default --horizon, or else the median end of complete runs.",
         ),
     ] = None,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="Heading of the page.")] = None,
@@ -65,6 +68,7 @@ def report(
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise DataError(f"{out}: the report is HTML; give a name that ends in .html")
+    check_policy(threshold=threshold, startup=startup)
     from metalcx.curves import Metric
     from metalcx.decide import DecisionLog
     from metalcx.reports import report as report_on
@@ -77,21 +81,18 @@ def report(
     if not len(data.finished()):
         note(f"metalcx: no run of the table is finished; {model} forecasts without any support")
     with working(f"reporting on {len(data)} runs"):
-        try:
-            found = report_on(
-                data,
-                model,
-                at=at if at is not None else horizon,
-                title=title or " · ".join([curves.stem, *([task] if task is not None else [])]),
-                threshold=threshold,
-                startup=startup,
-                orders=orders,
-                most_support=most_support,
-                log=log,
-                seed=seed,
-            )
-        except ValueError as error:
-            raise DataError(f"--threshold: {error}") from None
+        found = report_on(
+            data,
+            model,
+            at=at if at is not None else horizon,
+            title=title or " · ".join([curves.stem, *([task] if task is not None else [])]),
+            threshold=threshold,
+            startup=startup,
+            orders=orders,
+            most_support=most_support,
+            log=log,
+            seed=seed,
+        )
         write_whole(out, found.write)
     if as_json:
         print_json({"out": str(out), "seconds": time.perf_counter() - start} | _short(found))

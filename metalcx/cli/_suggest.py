@@ -79,7 +79,7 @@ def suggest(
     tried = None
     if curves is not None:
         data = read_curves(curves, Metric.parse(str(metric)), runs, task, horizon)
-        tried = tried_in(data, known, frame, str(curves))
+        tried = tried_in(data, known, frame, str(curves), str(candidates))
     whole = known if tried is None else tried.candidates
     with working("asking what held elsewhere"):
         encoder = _encoder(opened)

@@ -27,7 +27,7 @@ class Tried(NamedTuple):
     values: list[tuple[int, float]]
 
 
-def tried_in(data: Curves, known: Candidates, frame: pd.DataFrame, source: str) -> Tried:
+def tried_in(data: Curves, known: Candidates, frame: pd.DataFrame, source: str, table: str) -> Tried:
     """Match runs to candidates: by id, or else by architecture and hyperparameters.
 
     Args:
@@ -35,15 +35,16 @@ def tried_in(data: Curves, known: Candidates, frame: pd.DataFrame, source: str) 
         known: The candidates.
         frame: Their table; ids are in its column ``run``, if there is one.
         source: What the table of curves is called in complaints.
+        table: What that of the candidates is called.
 
     Raises:
-        DataError: If of a run neither is known.
+        DataError: If of a run neither is known, or two candidates have the same id.
     """
     import numpy as np
 
     from metalcx.transfer import concat_candidates
 
-    place = {str(name): row for row, name in enumerate(frame["run"])} if "run" in frame.columns else {}
+    place = _places(frame, table)
     rows = np.array([place.get(str(name), -1) for name in data.ids], dtype=np.int64)
     others = np.flatnonzero(rows < 0)
     whole = known
@@ -58,6 +59,21 @@ def tried_in(data: Curves, known: Candidates, frame: pd.DataFrame, source: str) 
     found = [(int(row), float(reached[done & (rows == row)].mean())) for row in dict.fromkeys(rows[done])]
     told = {row for row, _ in found}
     return Tried(whole, found + [(int(row), float("nan")) for row in dict.fromkeys(waiting) if row not in told])
+
+
+def _places(frame: pd.DataFrame, table: str) -> dict[str, int]:
+    """The row of each candidate that has an id."""
+    import numpy as np
+
+    if "run" not in frame.columns:
+        return {}
+    names = frame["run"].dropna().astype(str)
+    twice = names[names.duplicated()].unique()
+    if len(twice):
+        raise DataError(
+            f"{table}: column 'run' holds {name_some(twice)} more than once; give each candidate its own id"
+        )
+    return dict(zip(names, np.flatnonzero(frame["run"].notna()).tolist(), strict=True))
 
 
 def _described(data: Curves, others: npt.NDArray[np.int64], source: str) -> Candidates:

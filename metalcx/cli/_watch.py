@@ -11,7 +11,15 @@ from typing import Annotated, Any
 
 import typer
 
-from metalcx.cli._options import JsonOption, MetricOption, MostSupportOption, SeedOption, StartupOption, ThresholdOption
+from metalcx.cli._options import (
+    JsonOption,
+    MetricOption,
+    MostSupportOption,
+    SeedOption,
+    StartupOption,
+    ThresholdOption,
+    check_policy,
+)
 from metalcx.cli._output import note, print_json, working
 from metalcx.errors import DataError
 
@@ -76,16 +84,14 @@ def watch(
     from metalcx.curves import Metric
     from metalcx.reports import Bulletin, LiveTask, PageServer, Watch
 
+    check_policy(threshold=threshold, startup=startup)
     declared = Metric.parse(metric)
     source = open_live(logdir, LiveOptions(declared, time, task), format)
     if horizon is None and not isinstance(source, OptunaStudy):
         raise DataError(f"{logdir}: logs do not say how long a run is; give --horizon, the t at which it is complete")
     with _until_told() as stop:
         with working(f"loading {model}"):
-            try:
-                live = LiveTask(model, threshold, startup, horizon, most_support, seed)
-            except ValueError as error:
-                raise DataError(f"--threshold: {error}") from None
+            live = LiveTask(model, threshold, startup, horizon, most_support, seed)
         bulletin = Bulletin(f"{declared.name} in {logdir}", logdir, every)
         server = PageServer(host, port, bulletin)
         _tell(server, host, as_json)

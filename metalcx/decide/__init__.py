@@ -17,7 +17,7 @@ from metalcx.decide._rank import Ranking, rank
 from metalcx.decide._reasons import ENOUGH, Evidence
 from metalcx.decide._record import SearchRecord, Step
 from metalcx.decide._replay import Event, Replay, simulate
-from metalcx.decide._rules import MOST_SUPPORT, NoStopping, PolicyRule, doublings, replay
+from metalcx.decide._rules import MOST_SUPPORT, MOST_SUPPORT_LIVE, NoStopping, PolicyRule, doublings, replay
 from metalcx.decide._score import ForecastScore, LastValue, Score
 from metalcx.decide._suggest import Belief, Choice, expected_improvement, suggest
 from metalcx.decide._support import support_of
@@ -28,6 +28,7 @@ __all__ = [
     "ENOUGH",
     "EPSILON_SCHEDULE",
     "MOST_SUPPORT",
+    "MOST_SUPPORT_LIVE",
     "Advice",
     "Belief",
     "Bracket",

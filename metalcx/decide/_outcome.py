@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.decide._prefixes import IntArray, Recording
+from metalcx.errors import DataError
 
 #: Runs that it is wrong to stop: so many of the truly best.
 TOP = 5
@@ -62,7 +63,12 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
     Keys: ``orders, speed_up, speed_up_low, speed_up_high, spent, regret, regret_low, regret_high, keeps_best,
     wrong_stops`` (mean number of the true top `TOP`).
+
+    Raises:
+        DataError: If there is no outcome.
     """
+    if not len(outcomes):
+        raise DataError("there is no outcome to sum up; replay at least one order")
     found: dict[str, Any] = {"orders": len(outcomes)}
     for name in ("speed_up", "regret"):
         values = [getattr(o, name) for o in outcomes]

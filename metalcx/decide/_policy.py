@@ -13,7 +13,7 @@ from metalcx.curves import Curves
 from metalcx.curves._objects import objects
 from metalcx.decide._chance import BoolArray, Chance, prob_better
 from metalcx.decide._decision import Decision, DecisionLog
-from metalcx.decide._support import fingerprint, support_of
+from metalcx.decide._support import fingerprint, support_of, usual_end
 from metalcx.errors import DataError
 from metalcx.protocol import FloatArray, Forecaster
 
@@ -37,7 +37,8 @@ class StopPolicy:
         grace: No run is stopped before it has reached this time.
         patience: A run is stopped only if the probability was below the threshold at each of its last points, so many.
         most_stopped: The largest share of all runs that may be stopped; those that were have the status `censored`.
-        horizon: Time at which runs are compared; by default the median of the completed runs' last times.
+        horizon: Time at which runs are compared; by default the median of the completed runs' last times, or of
+            the censored ones' where none completed.
         metrics: Names of declared metrics in which a run may win; one that may win in any of them goes on. By default
             the primary metric.
         readapt: Adapt the model to the finished runs among the curves that are decided on; else it is used as given.
@@ -65,7 +66,9 @@ class StopPolicy:
     most_support: int | None = None
     dry_run: bool = False
     log: Path | None = None
-    _adapted: dict[str, tuple[str, Forecaster]] = field(default_factory=dict, repr=False, compare=False)
+    # By metric: what was adapted, to which support, and what it was made of. Shared by policies that are made of this
+    # one, such as one a training with its own horizon, so that they adapt once.
+    _adapted: dict[str, tuple[str, Forecaster, Forecaster]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         within = {"threshold": self.threshold, "most_stopped": self.most_stopped}
@@ -85,6 +88,10 @@ class StopPolicy:
             raise ValueError(f"margin is at least 0; got {self.margin}")
         if not 0 < self.width < np.inf:
             raise ValueError(f"width is a positive factor; got {self.width}")
+        if np.isnan(self.grace):
+            raise ValueError("grace is a time; got nan")
+        if self.horizon is not None and not np.isfinite(self.horizon):
+            raise ValueError(f"horizon is a finite time; got {self.horizon}")
 
     def __getstate__(self) -> dict[str, Any]:
         # What is stored by a host, or sent to another process, adapts anew.
@@ -129,7 +136,7 @@ class StopPolicy:
         finals = np.sort(finals[~np.isnan(finals)])[::-1]
         ready = len(finals) >= max(self.startup, self.nth)
         incumbent = curves.metric.sign * (finals[self.nth - 1] - self.margin) if ready else np.nan
-        horizon = self._horizon(curves)
+        horizon = usual_end(curves) if self.horizon is None else self.horizon
         measured = running.padded()
         t = np.where(measured.length > 0, measured.t_last, np.nan) if len(running) else np.empty(0)
         about = Chance(running, t, float(incumbent), horizon, np.full(len(t), np.nan), np.zeros(len(t), bool), {})
@@ -141,17 +148,11 @@ class StopPolicy:
             about.low[rows] = (probability < self.threshold).all(1)
         return about
 
-    def _horizon(self, curves: Curves) -> float:
-        if self.horizon is not None:
-            return self.horizon
-        last = curves.completed().t_last
-        return float(np.median(last)) if len(last) else float("nan")
-
     def _asked(self, about: Chance, points: npt.NDArray[np.int64], ready: bool) -> BoolArray:
         """Of which runs a forecast is wanted; the others go on, and `about` is told why."""
         reasons = (
             (np.full(len(points), not ready), f"fewer than {max(self.startup, self.nth)} runs have finished"),
-            (np.full(len(points), not np.isfinite(about.horizon)), "no completed run tells the horizon"),
+            (np.full(len(points), not np.isfinite(about.horizon)), "no run that ended tells the horizon"),
             (points == 0, "nothing is measured yet"),
             (about.t < self.grace, f"before the grace time {self.grace:g}"),
             (points < self.patience, f"fewer than {self.patience} points"),
@@ -182,10 +183,10 @@ class StopPolicy:
         support = support_of(curves, self.most_support)
         name, about = curves.metric.name, fingerprint(support)
         known = self._adapted.get(name)
-        if known is None or known[0] != about:
-            known = about, self.model.adapt(support)
+        if known is None or known[0] != about or known[1] is not self.model:
+            known = about, self.model, self.model.adapt(support)
             self._adapted[name] = known
-        return known[1]
+        return known[2]
 
     def _held_back(self, curves: Curves, probability: FloatArray, advised: BoolArray) -> dict[int, str]:
         """Runs that go on against advice, with the reason: the share is used up, or nobody else is left."""

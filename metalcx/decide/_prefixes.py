@@ -13,6 +13,7 @@ import numpy.typing as npt
 from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._objects import objects
 from metalcx.decide._chance import prob_better
+from metalcx.decide._support import usual_end
 from metalcx.errors import DataError
 from metalcx.protocol import FloatArray, Forecast, Forecaster
 
@@ -138,9 +139,7 @@ class PrefixForecasts:
         curves = self.recording.curves
         # A model that is taken as it is asks nobody how long a run is: that was planned for all of them.
         known = curves.take(np.array(support, dtype=np.int64)) if support else curves
-        # Where all ended for another reason, such as a target reached, that is how long a run is.
-        last = known.t_last[known.status == ("completed" if (known.status == "completed").any() else "censored")]
-        return float(np.median(last)) if len(last) else float("nan")
+        return usual_end(known)
 
     def beats(self, support: tuple[int, ...], incumbent: float, width: float = 1.0) -> FloatArray:
         """P(beats an oriented `incumbent`) as seen from the last `patience` points, latest first.

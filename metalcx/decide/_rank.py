@@ -33,7 +33,9 @@ class Ranking:
 
     def __post_init__(self) -> None:
         if self.forecast.point.shape[1] != 1:
-            raise DataError(f"runs are ranked at one time each; the forecast has {self.forecast.point.shape[1]}")
+            raise DataError(
+                f"runs are ranked at one time each; the forecast has {self.forecast.point.shape[1]}; forecast at one"
+            )
 
     @cached_property
     def order(self) -> npt.NDArray[np.int64]:

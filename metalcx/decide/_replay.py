@@ -120,7 +120,7 @@ def simulate(recording: Recording, rule: StopRule, order: npt.ArrayLike | None =
     n = len(recording)
     given = np.arange(n) if order is None else np.asarray(order, dtype=np.int64)
     if sorted(given.tolist()) != list(range(n)):
-        raise DataError(f"an order holds the position of each of the {n} runs once")
+        raise DataError(f"an order holds the position of each of the {n} runs once; give a permutation of 0 to {n - 1}")
     if workers < 1:
         raise ValueError(f"workers is at least 1; got {workers}")
     floor = _Floor(recording, rule, given.tolist()[::-1], workers)

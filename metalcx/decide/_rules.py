@@ -19,6 +19,9 @@ from metalcx.protocol import FloatArray
 #: Support beyond which forecasts gain little and cost much: the time that they take grows with its square.
 MOST_SUPPORT = 40
 
+#: The same where a decision is waited for: adapting to another finished run stays within a fifth of a second.
+MOST_SUPPORT_LIVE = 20
+
 
 @dataclass(frozen=True)
 class NoStopping:
@@ -122,5 +125,5 @@ def replay(
     n = len(recording)
     forecasts = PrefixForecasts(policy.model, recording, policy.horizon, policy.patience, seed)
     rule = PolicyRule(policy, forecasts, doublings(policy.startup, n) if readapt else ())
-    chosen = orders_of(n, orders, seed) if isinstance(orders, int) else orders
+    chosen = orders_of(n, int(orders), seed) if isinstance(orders, int | np.integer) else orders
     return [simulate(recording, rule, order, workers) for order in chosen]

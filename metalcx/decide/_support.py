@@ -37,6 +37,16 @@ def _spread(rows: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
     return rows if len(rows) <= most else rows[np.arange(most) * len(rows) // max(most, 1)]
 
 
+def usual_end(curves: Curves) -> float:
+    """How long a run is: the median last time of completed runs, or of censored ones where none completed; else NaN.
+
+    Where all ended for another reason, such as a target reached, that is how long a run is.
+    """
+    ended = "completed" if (curves.status == "completed").any() else "censored"
+    last = curves.t_last[curves.status == ended]
+    return float(np.median(last)) if len(last) else float("nan")
+
+
 def fingerprint(curves: Curves) -> str:
     """Tells sets of finished runs apart."""
     digest = hashlib.sha256(repr([*map(str, curves.ids), *curves.status]).encode())

@@ -145,7 +145,9 @@ def as_order(trials: Trials, order: npt.ArrayLike | None, seed: int | None) -> I
     if seed is not None:
         raise DataError("an order and a seed contradict each other; give one of them")
     if len(np.unique(given)) != len(given) or ((given < 0) | (given >= len(trials))).any():
-        raise DataError(f"an order holds positions of the {len(trials)} runs, each at most once")
+        raise DataError(
+            f"an order holds positions of the {len(trials)} runs, each at most once; give positions from 0 on"
+        )
     return given
 
 

@@ -89,7 +89,7 @@ class Aligned:
         past: Support at the cut, leading shape (u, K).
         future: Support at the time asked, shape (u, K).
         query: Queries at the cut, leading shape (u, Q).
-        t_cut: Last time observed, shape (u,).
+        t_cut: Last time observed, shape (u,); this and the other times count from the first where that is negative.
         t_start: First time observed, shape (u,).
         t: Time asked, shape (u,).
         stretch: Progress scale of each support run, 1 where it reached `t`, shape (u, K).
@@ -151,11 +151,14 @@ def align(support: PaddedCurves, prefix: PaddedCurves, rows: IntArray, times: Fl
     own = np.stack([prefix.t[rows, 0], prefix.t_last[rows], times], 1)
     pairs, pair = np.unique(own, axis=0, return_inverse=True)
     pair = pair.reshape(-1)
-    t_start, t_cut, t = pairs.T
+    # Progress, and whatever else is a ratio of times, needs a clock that starts at or after 0.
+    before = np.maximum(0.0, -pairs[:, 0])
+    t_start, t_cut, t = (pairs + before[:, None]).T
     if len(support):
-        stretch = _stretch(support.t_last, t)
-        past = describe(support, t_cut * stretch, t_start * stretch).map(lambda a: np.moveaxis(a, 0, 1))
-        future = support.at(t * stretch).T
+        stretch = _stretch(support.t_last[:, None] + (before if before.any() else 0.0), t)
+        past = describe(support, t_cut * stretch - before, t_start * stretch - before)
+        past = past.map(lambda a: np.moveaxis(a, 0, 1))
+        future = support.at(t * stretch - before).T
     else:
         none = np.empty((len(t), 0))
         past = Shapes(none, none, none, np.empty((len(t), 0, WINDOWS)))
@@ -166,12 +169,15 @@ def align(support: PaddedCurves, prefix: PaddedCurves, rows: IntArray, times: Fl
 
 
 def _stretch(ends: FloatArray, t: FloatArray) -> FloatArray:
-    """Factor on the times of each support run that brings them to a query asked for at `t`; shape (K, u)."""
-    progress = (ends[:, None] / np.where(t > 0, t, 1.0)).clip(0)
-    middle = np.median(ends)
+    """Factor on the times of each support run that brings them to a query asked for at `t`; shape (K, u).
+
+    The runs' ends have shape (K, 1), or (K, u) where each query has a clock of its own.
+    """
+    progress = (ends / np.where(t > 0, t, 1.0)).clip(0)
+    middle = np.median(ends, 0)
     # The median deviation, so that a few diverged runs do not make a task of equal lengths ragged.
-    ragged = np.median(np.abs(ends - middle)) > RAGGED_SHARE * abs(middle)
-    return np.where(ragged & (t >= END_SHARE * ends.min()), progress, np.minimum(1.0, progress))
+    ragged = np.median(np.abs(ends - middle), 0) > RAGGED_SHARE * abs(middle)
+    return np.where(ragged & (t >= END_SHARE * ends.min(0)), progress, np.minimum(1.0, progress))
 
 
 def _group(pair: IntArray, u: int) -> tuple[IntArray, IntArray]:

@@ -75,10 +75,18 @@ class Support:
         return cls(_end_at_floor(padded, floor, _t_broken(source, padded)), curves.metric, floor, source)
 
 
+def floor_from(first: FloatArray, best: float) -> float:
+    """``init - 3 (best - init)``, init being the median of first values: what is worse than this says no more.
+
+    All are oriented: higher is better.
+    """
+    init = float(np.median(first))
+    return init - 3.0 * max(float(best) - init, 0.0)
+
+
 def floor_of(curves: PaddedCurves) -> float:
-    """``init - 3 (best - init)`` over all `curves` (oriented)."""
-    init = float(np.median(curves.first))
-    return init - 3.0 * max(float(curves.y.max()) - init, 0.0)
+    """`floor_from` the first values and the best of all `curves` (oriented)."""
+    return floor_from(curves.first, float(curves.y.max()))
 
 
 def _oriented(curves: Curves) -> PaddedCurves:
@@ -138,7 +146,11 @@ class BaseForecaster(ABC):
         sign, metric = queries.metric.sign, queries.metric
         point, values = sign * point, sign * (values if sign > 0 else values[..., ::-1])
         point, values = metric.clip(point), metric.clip(values)
-        point[~alive], values[~alive] = metric.worst, metric.worst
+        if not alive.all():
+            # What was measured before a run diverged stays as it was.
+            dead, asked = prefix.take(~alive), times[~alive]
+            known = np.where(asked <= dead.t_last[:, None], metric.clip(sign * dead.at(asked)), metric.worst)
+            point[~alive], values[~alive] = known, known[..., None]
         return Forecast(metric, queries.ids, times, values, point, scalar)
 
     def _measured(self, queries: Curves) -> PaddedCurves:

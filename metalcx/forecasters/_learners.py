@@ -13,7 +13,7 @@ from metalcx.forecasters._aligned import Aligned, Shapes
 from metalcx.forecasters._experts import last, shift
 
 
-def features(s: Shapes, t_span: FloatArray) -> FloatArray:
+def features(s: Shapes) -> FloatArray:
     """What ridge, GP and neighbours see of a prefix: level, recent and earlier moves; shape (..., 4)."""
     means = s.means
     quarter = means[..., -2:].mean(-1)
@@ -24,7 +24,7 @@ def features(s: Shapes, t_span: FloatArray) -> FloatArray:
 
 def _standardised(a: Aligned) -> tuple[FloatArray, FloatArray]:
     """Features of support (u, K, P) and queries (u, Q, P), centred and scaled by the support's spread."""
-    fs, fq = features(a.past, a.t_cut), features(a.query, a.t_cut)
+    fs, fq = features(a.past), features(a.query)
     centre = fs.mean(1, keepdims=True)
     spread = fs.std(1, keepdims=True)
     # A feature that does not vary in the support says nothing about how the future varies with it.

@@ -83,11 +83,11 @@ class SRM(BaseForecaster):
             raise DataError(f"no regressor {self.regressor!r}; there is {name_some(REGRESSORS, 9)}")
         unknown = [f for f in self.features if f not in FEATURES]
         if unknown or not self.features:
-            raise DataError(f"features {self.features!r} are not some of {FEATURES}")
+            raise DataError(f"features {self.features!r} are not some of {FEATURES}; name one or more of these")
         if self.target not in ("value", "gain"):
-            raise DataError(f"target {self.target!r} is neither 'value' nor 'gain'")
+            raise DataError(f"target {self.target!r} is neither 'value' nor 'gain'; choose one of them")
         if self.min_support < 3 or self.max_targets < 1 or (self.n_search is not None and self.n_search < 1):
-            raise DataError("min_support must be at least 3 (folds), max_targets and n_search at least 1")
+            raise DataError("min_support must be at least 3 (folds), max_targets and n_search at least 1; raise them")
 
     def _fitted(self, steps: int | None, seed: int) -> Self:
         return replace(self, adapt_seed=seed)

@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any, Self, TypedDict, Unpack
 
 from metalcx.curves import Curves, Metric
-from metalcx.decide import Decision, DecisionLog, StopPolicy
+from metalcx.decide import MOST_SUPPORT_LIVE, Decision, DecisionLog, StopPolicy
 from metalcx.errors import DataError, MissingDependencyError
 from metalcx.hub import load
 from metalcx.protocol import At, Forecast, Forecaster
 
 #: The model where none is named.
 MODEL = "metalcx-base"
-
-#: So many finished runs are adapted to at most, unless more are asked for: a decision stays in the milliseconds.
-MOST_SUPPORT = 20
 
 # Hosts call from threads of their own; one adapts, the others find what it adapted.
 _LOCK = threading.RLock()
@@ -68,7 +65,7 @@ def policy_of(model: str | Path | Forecaster, **options: Unpack[PolicyOptions]) 
     Raises:
         ValueError: If an option is out of range.
     """
-    known: PolicyOptions = {"readapt": True, "most_support": MOST_SUPPORT}
+    known: PolicyOptions = {"readapt": True, "most_support": MOST_SUPPORT_LIVE}
     return StopPolicy(Named(model) if isinstance(model, str | Path) else model, **(known | options))
 
 

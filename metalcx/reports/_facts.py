@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from metalcx.curves import Curves
 from metalcx.decide import Decision
+from metalcx.decide._known import values_at
 from metalcx.protocol import LEVELS, Forecast
 from metalcx.reports._left_out import CUTS, WIDTHS, LeftOut
 from metalcx.reports._saved import Saved
@@ -99,11 +100,10 @@ def curve_facts(curves: Curves, fan: Forecast, past: Mapping[Any, list[tuple[flo
 
 def head_facts(curves: Curves, at: float, incumbent: float | None, threshold: float) -> dict[str, Any]:
     """What all of a page refers to."""
-    finals = curves.final
     holder = None
     if incumbent is not None:
         over = (curves.status == "completed") | (curves.status == "censored")
-        holder = str(curves.ids[np.flatnonzero(over & (finals == incumbent))[0]])
+        holder = str(curves.ids[np.flatnonzero(over & (values_at(curves, at) == incumbent))[0]])
     counts = {
         status: int((curves.status == status).sum()) for status in ("completed", "running", "diverged", "censored")
     }

@@ -104,9 +104,10 @@ def floor_of(curves: Curves) -> float:
 
     With init the median first and best the best value of whole runs, as in the transfer protocol.
     """
-    whole, sign = curves.padded(), curves.metric.sign
-    init, best = np.median(sign * whole.first), (sign * whole.y).max()
-    return float(init - 3.0 * (best - init))
+    from metalcx.forecasters._base import floor_of as oriented_floor
+
+    whole = curves.padded()
+    return oriented_floor(whole.with_values(curves.metric.sign * whole.y))
 
 
 def baselines() -> dict[str, Forecaster]:

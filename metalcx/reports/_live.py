@@ -12,15 +12,13 @@ import numpy as np
 
 from metalcx import __version__
 from metalcx.curves import Curves
-from metalcx.decide import StopPolicy, support_of
-from metalcx.decide._support import fingerprint
+from metalcx.decide import MOST_SUPPORT_LIVE, StopPolicy, support_of
+from metalcx.decide._known import going, known_of
+from metalcx.decide._support import fingerprint, usual_end
 from metalcx.protocol import LEVELS, FloatArray, Forecast, Forecaster
 from metalcx.reports import _facts
 from metalcx.reports._origin import Origin
-from metalcx.reports._standing import STEPS, Standing, fan_of, going
-
-#: Finished runs that a base is adapted to at most: a new one costs a fifth of a second then.
-MOST_SUPPORT = 20
+from metalcx.reports._standing import STEPS, Standing, fan_of
 
 #: Earlier probabilities of a run that are kept.
 MOST_PAST = 40
@@ -35,7 +33,8 @@ class LiveTask:
             to the finished runs, whenever there is another one; a folder that holds an adapted model is used as it is.
         threshold: It is advised to stop a run below this probability of beating the best finished one.
         startup: Nothing is advised before so many runs have finished.
-        horizon: Time at which runs are compared; by default the median of the complete runs' last times.
+        horizon: Time at which runs are compared; by default the median of the complete runs' last times, or
+            of those that were cut short where none is complete.
         most_support: Finished runs to adapt to, at most.
         seed: Of adaptation and of the ranking's draws.
 
@@ -50,7 +49,7 @@ class LiveTask:
     threshold: float = 0.05
     startup: int = 5
     horizon: float | None = None
-    most_support: int = MOST_SUPPORT
+    most_support: int = MOST_SUPPORT_LIVE
     seed: int = 0
     origin: Origin = field(init=False, repr=False)
     _base: Forecaster = field(init=False, repr=False)
@@ -68,9 +67,9 @@ class LiveTask:
 
     def stand(self, curves: Curves) -> Standing | None:
         """How these runs stand; None as long as nothing is measured, or nothing says when runs are compared."""
-        known = curves.take((curves.padded().length > 0) | (curves.status == "diverged"))
-        at = self._time(known)
-        if not len(known) or at is None:
+        known = known_of(curves)
+        at = usual_end(known) if self.horizon is None else self.horizon
+        if not len(known) or np.isnan(at):
             return None
         self._adapt(known)
         running = known.take(going(known, at))
@@ -78,12 +77,6 @@ class LiveTask:
         policy = replace(self._policy, model=self._adapted, horizon=at)
         decisions = tuple(policy.decide(known))
         return Standing(known, at, fan, decisions, self._follow(decisions, known), self.seed)
-
-    def _time(self, curves: Curves) -> float | None:
-        if self.horizon is not None:
-            return self.horizon
-        last = curves.completed().t_last
-        return float(np.median(last)) if len(last) else None
 
     def _adapt(self, curves: Curves) -> None:
         if self.origin.base is not None:

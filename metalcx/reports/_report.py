@@ -14,6 +14,8 @@ import numpy as np
 from metalcx import __version__
 from metalcx.curves import Curves
 from metalcx.decide import MOST_SUPPORT, Decision, Ranking, StopPolicy, support_of
+from metalcx.decide._known import check_at
+from metalcx.decide._support import usual_end
 from metalcx.errors import DataError
 from metalcx.protocol import Forecast, Forecaster
 from metalcx.reports import _facts
@@ -127,7 +129,8 @@ def report(
         curves: Runs of one task, finished and running.
         model: A name of `metalcx.hub.list_models`, a folder, or a forecaster that is not adapted yet. A base is adapted
             to the finished runs; a folder that holds an adapted one is used as it is.
-        at: Time at which runs are compared; by default the median of the complete runs' last times.
+        at: Time at which runs are compared; by default the median of the complete runs' last times, or of those that
+            were cut short where none is complete.
         title: What the report is called.
         threshold: Runs are stopped below this probability of beating the best finished run.
         startup: No run is stopped before so many have finished.
@@ -138,9 +141,11 @@ def report(
         seed: Of adaptation, the ranking's draws, orders and the parts that are left out.
 
     Raises:
-        DataError: If there is no run with a value, or no time at which to compare.
+        DataError: If there is no run with a value, or no finite time at which to compare.
         ValueError: If an argument is out of range.
     """
+    if at is not None:
+        check_at(at)
     known = comparable(curves)
     when = _time(known) if at is None else at
     origin, forecaster, base = Origin.open(model)
@@ -165,7 +170,7 @@ def report(
 
 
 def _time(curves: Curves) -> float:
-    last = curves.completed().t_last
-    if not len(last):
+    end = usual_end(curves)
+    if np.isnan(end):
         raise DataError("no run is complete, so that nothing says when runs are compared; give that time (--at)")
-    return float(np.median(last))
+    return end

@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from metalcx.curves import Curves
 from metalcx.decide import Decision, Ranking, StopPolicy, rank
+from metalcx.decide._known import compared_at, going, incumbent_at, known_of
 from metalcx.errors import DataError
-from metalcx.protocol import LEVELS, FloatArray, Forecast, Forecaster
+from metalcx.protocol import FloatArray, Forecast, Forecaster
 
 #: Times between what was seen of a run and the time of comparison at which its fan is drawn.
 STEPS = 12
@@ -45,13 +46,7 @@ class Standing:
     @cached_property
     def ranking(self) -> Ranking:
         """All runs, in the order of `curves`; what is over or at `at` is known."""
-        known = self.curves.final
-        values = np.repeat(known[:, None, None], len(LEVELS), axis=-1)
-        point, t = known[:, None].copy(), np.fmin(self.curves.t_last, self.at)[:, None]
-        place = {run: i for i, run in enumerate(self.curves.ids)}
-        rows = np.array([place[run] for run in self.fan.ids], dtype=np.int64)
-        values[rows, 0], point[rows, 0], t[rows, 0] = self.fan.values[:, -1], self.fan.point[:, -1], self.at
-        return rank(Forecast(self.curves.metric, self.curves.ids, t, values, point, scalar=True), self.seed)
+        return rank(compared_at(self.curves, self.at, self.fan), self.seed)
 
     @cached_property
     def prob_best(self) -> FloatArray:
@@ -69,11 +64,8 @@ class Standing:
 
     @property
     def incumbent(self) -> float | None:
-        """The best last value of a finished run; None if there is none."""
-        try:
-            return self.curves.best()
-        except DataError:
-            return None
+        """The best value of a finished run at `at`; None if there is none."""
+        return incumbent_at(self.curves, self.at)
 
 
 def comparable(curves: Curves) -> Curves:
@@ -82,15 +74,10 @@ def comparable(curves: Curves) -> Curves:
     Raises:
         DataError: If there is none.
     """
-    known = curves.take((curves.padded().length > 0) | (curves.status == "diverged"))
+    known = known_of(curves)
     if not len(known):
         raise DataError("no run has a measured value, so there is nothing to report; give curves with values")
     return known
-
-
-def going(curves: Curves, at: float) -> npt.NDArray[np.bool_]:
-    """Which runs are still forecast: running ones that have not come to `at`, shape (n,)."""
-    return np.asarray((curves.status == "running") & (curves.padded().t_last < at), dtype=np.bool_)
 
 
 def fan_of(model: Forecaster, running: Curves, at: float) -> Forecast:

@@ -80,7 +80,7 @@ def constant(trial: Trial) -> None:
 
 
 def irregular(trial: Trial) -> None:
-    """Irregular, ragged grids of times are ordinary input, also from zero on and where no run reaches `at`."""
+    """Irregular, ragged grids of times are ordinary input, also from zero on, below it, and before `at`."""
 
     def grid(n: int, seed: int, prefix: str) -> Curves:
         return synthetic_curves(n, HORIZON, seed=trial.seed + seed, prefix=prefix, irregular=True)
@@ -90,10 +90,11 @@ def irregular(trial: Trial) -> None:
     queries = grid(4, 5, "q").truncate([2.0, 7.5, 4.0, 11.0])
     for at in (float(HORIZON), 100.0 * HORIZON):
         trial.usable(queries, at, forecaster=trial.forecaster.adapt(support))
-    from_zero = replace(trial.support, t=trial.support.t - 1.0)
-    started = replace(trial.queries, t=trial.queries.t - 1.0)
-    for asked in (started, started.truncate(0.0)):
-        trial.usable(asked, forecaster=trial.forecaster.adapt(from_zero))
+    for earlier in (1.0, 2.0 * HORIZON):
+        begun = trial.forecaster.adapt(replace(trial.support, t=trial.support.t - earlier))
+        started = replace(trial.queries, t=trial.queries.t - earlier)
+        for asked in (started, started.truncate(-earlier)):
+            trial.usable(asked, HORIZON - earlier if earlier > HORIZON else HORIZON, forecaster=begun)
 
 
 def several_metrics(trial: Trial) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -87,11 +87,6 @@ def distance(batch: GraphBatch, backward: bool = False) -> IntArray:
     for level in batch.levels(backward):
         found[level.nodes] = 1 + np.minimum.reduceat(found[level.sources], level.start)
     return found
-
-
-def unknown_operations(batch: GraphBatch, operations: Iterable[str]) -> list[str]:
-    """Operations of some graphs that have no columns of their own, sorted."""
-    return sorted(set(vocabulary(batch)) - set(operations))
 
 
 def _count(batch: GraphBatch, mark: npt.NDArray[np.bool_]) -> IntArray:

@@ -67,7 +67,7 @@ class Effects:
         return frame.iloc[order].reset_index(drop=True)
 
     def tensors(self) -> dict[str, FloatArray]:
-        """What a file holds; NaN, of which nothing is known, is kept as an infinite error."""
+        """What a file holds, which is no NaN: where nothing is known the effect is kept as 0 and its error as -1."""
         each = {f.name: getattr(self, f.name) for f in fields(self) if f.name in ("each", "error")}
         known = np.isfinite(self.each)
         return {name: np.where(known, value, 0.0 if name == "each" else -1.0) for name, value in each.items()}

@@ -10,6 +10,7 @@ import numpy as np
 from metalcx.corpora import Task, families, group_codes
 from metalcx.curves import Curves, Metric
 from metalcx.curves._batch import FloatArray, IntArray
+from metalcx.forecasters._base import floor_from
 
 #: Everything is scored as one made-up metric: oriented, unbounded, higher is better.
 SCORE = Metric("score", "max")
@@ -125,10 +126,9 @@ def _oriented(curves: Curves) -> Curves:
 
 
 def _floored(curves: Curves) -> FloatArray:
-    """Values not below ``init - 3 (best - init)``."""
-    init = np.median(curves.y[curves.offsets[:-1]])
-    best = curves.y[np.isfinite(curves.y)].max()
-    return np.maximum(curves.y, init - 3.0 * max(best - init, 0.0))
+    """Values not below the floor."""
+    best = float(curves.y[np.isfinite(curves.y)].max())
+    return np.maximum(curves.y, floor_from(curves.y[curves.offsets[:-1]], best))
 
 
 def _with_values(curves: Curves, values: FloatArray) -> Curves:

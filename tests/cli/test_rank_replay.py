@@ -37,6 +37,14 @@ def test_rank_orders_all_runs_and_knows_the_finished_ones(home, good):
     assert known.loc[["r6", "r7", "r8"], "prob_beats"].tolist() == pytest.approx(expected.tolist())
 
 
+def test_before_the_ends_runs_are_compared_as_they_stood(home, good, bad):
+    rows = json.loads(good("rank", "tiny-base", *TABLE, "--at", 4, "--json"))
+    stood = curves().padded().at(np.array([4.0]))[:, 0]
+    assert rows["incumbent"] == pytest.approx(stood[:6].min())
+    assert {r["run"]: r["mean"] for r in rows["rows"]} == pytest.approx(dict(zip(curves().ids, stood, strict=True)))
+    assert "compared at a finite time" in bad("rank", "tiny-base", *TABLE, "--at", "nan")
+
+
 def test_rank_shows_the_top_and_writes_a_table(home, good):
     said = good("rank", "tiny-base", *TABLE, "--at", 20, "--top", 3, "--out", "ranks.csv")
     assert said == "ranks.csv: 3 runs, the best first\n"

@@ -100,6 +100,10 @@ def test_few_runs_and_no_finished_one(home, call, good):
 def test_it_refuses_what_it_cannot_do(many, bad):
     assert "give a name that ends in .html" in bad("report", "tiny-base", *TABLE, "--out", "r.pdf")
     assert "threshold is a share" in bad("report", "tiny-base", *TABLE, "--threshold", 3, "--out", "r.html")
+    assert "compared at a finite time" in bad("report", "tiny-base", *TABLE, "--at", "nan", "--out", "r.html")
+    line = bad("report", "nothing", *TABLE, "--out", "r.html")
+    assert "no model of that name" in line
+    assert "--threshold" not in line
     assert "nowhere/r.html: cannot be written" in bad(
         "report", "tiny-base", *TABLE, "--orders", 0, "--out", "nowhere/r.html"
     )
@@ -108,3 +112,15 @@ def test_it_refuses_what_it_cannot_do(many, bad):
     )
     Path("log.jsonl").write_text('{"a": 1}\n')
     assert "log.jsonl" in bad("report", "tiny-base", *TABLE, "--decisions", "log.jsonl", "--out", "r.html")
+
+
+def test_defaults_of_options_are_those_of_python():
+    from inspect import signature
+
+    from metalcx.cli._report import report
+    from metalcx.cli._watch import watch
+    from metalcx.decide import MOST_SUPPORT, MOST_SUPPORT_LIVE
+
+    # Options are declared without loading what is behind them.
+    assert signature(report).parameters["most_support"].default == MOST_SUPPORT
+    assert signature(watch).parameters["most_support"].default == MOST_SUPPORT_LIVE

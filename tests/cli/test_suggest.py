@@ -103,6 +103,18 @@ def test_what_people_get_wrong_is_one_line(prior, bad, columns, options, complai
     assert complaint in bad("suggest", "prior", "--candidates", "c.csv", *options)
 
 
+def test_candidates_with_one_id_are_refused(prior, bad):
+    pd.DataFrame({"run": ["a", "b", "a", None, None], "arch": CELLS[:5], "lr": 0.1}).to_csv("c.csv", index=False)
+    pd.DataFrame({"run": ["b"], "t": 1.0, "value": 0.5}).to_csv("u.csv", index=False)
+    line = bad("suggest", "prior", "--candidates", "c.csv", "--curves", "u.csv", "--metric", "s:max")
+    assert "c.csv: column 'run' holds 'a' more than once; give each candidate its own id" in line
+
+
+def test_a_picture_of_unknown_kind_is_refused_at_once(home, bad):
+    line = bad("fit-prior", "--corpus", "nothing", "--out", "prior", "--picture", "forest.xyz")
+    assert "forest.xyz: is no picture that can be drawn; give a name that ends in .png" in line
+
+
 def test_an_unknown_operation_is_no_error(prior, good):
     graph = {"nodes": [{"op": "input"}, {"op": "warp"}, {"op": "output"}], "edges": [[0, 1], [1, 2]]}
     pd.DataFrame({"arch": [json.dumps(graph), CELLS[0], CELLS[1]], "lr": 0.1}).to_csv("c.csv", index=False)

@@ -93,4 +93,6 @@ def test_it_refuses_what_it_cannot_do(home, bad):
     assert "threshold is a share" in bad(
         "watch", "logs", *METRIC, "--horizon", 1, "--model", "tiny-base", "--threshold", 2
     )
-    assert "no model of that name" in bad("watch", "logs", *METRIC, "--horizon", 1, "--model", "nothing")
+    line = bad("watch", "logs", *METRIC, "--horizon", 1, "--model", "nothing")
+    assert "no model of that name" in line
+    assert "--threshold" not in line

@@ -116,6 +116,16 @@ def test_the_only_survivor_goes_on() -> None:
     assert "only survivor" in decisions[1].reason
 
 
+def test_where_none_completed_those_that_were_cut_short_tell_the_horizon() -> None:
+    curves = runs(FINALS, [[0.05, 0.06, 0.06]])
+    censored = replace(curves, status=np.where(curves.status == "running", "running", "censored").astype(object))
+    (decision,) = StopPolicy(Baseline("shift").adapt(curves.finished())).decide(censored)
+    assert decision.horizon == 10
+    assert np.isfinite(decision.probability)
+    (decision,) = StopPolicy(Baseline("shift"), startup=1).decide(curves.take([5]))
+    assert np.isnan(decision.horizon)
+
+
 def test_what_cannot_be_judged_goes_on() -> None:
     curves = runs(FINALS, [[np.nan, np.nan], [0.05] * 10])
     nothing, complete = policy(curves).decide(curves)
@@ -167,6 +177,24 @@ def test_readapting_is_adapting_and_happens_when_a_run_finishes() -> None:
     more = runs([*FINALS, 0.9], [[0.3, 0.5, 0.55]])
     policy_.decide(more)
     assert Counting.calls == 2
+
+
+def test_another_model_is_adapted_itself_and_another_horizon_adapts_nothing() -> None:
+    class Counting(Baseline):
+        calls = 0
+
+        def adapt(self, support, **options):
+            Counting.calls += 1
+            return super().adapt(support, **options)
+
+    curves = runs(FINALS, [[0.3, 0.5, 0.55]])
+    one = StopPolicy(Counting("last"), readapt=True)
+    one.decide(curves)
+    replace(one, horizon=10.0).decide(curves)
+    assert Counting.calls == 1
+    other = replace(one, model=Counting("affine"))
+    assert other.decide(curves) == StopPolicy(Baseline("affine"), readapt=True).decide(curves)
+    assert other.decide(curves) != one.decide(curves)
 
 
 def test_a_bounded_support_is_spread_over_the_finals_of_runs_that_ended_themselves() -> None:
@@ -236,6 +264,9 @@ def test_a_decision_is_json() -> None:
         {"patience": 0},
         {"margin": -1},
         {"most_support": 0},
+        {"grace": np.nan},
+        {"horizon": np.nan},
+        {"horizon": np.inf},
     ],
 )
 def test_arguments_out_of_range_are_refused(options: dict[str, float]) -> None:

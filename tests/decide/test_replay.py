@@ -283,3 +283,13 @@ def test_what_cannot_be_replayed_is_refused() -> None:
         replay(curves, policy, orders=[np.zeros(24, dtype=int)])
     with pytest.raises(ValueError, match="workers"):
         replay(curves, policy, orders=1, workers=0)
+
+
+def test_orders_may_be_counted_by_numpy_and_errors_say_the_mend() -> None:
+    curves, policy = rising(8), StopPolicy(Baseline("last"), startup=3)
+    one, other = (replay(curves, policy, orders=count) for count in (2, np.int64(2)))
+    assert [r.events for r in one] == [r.events for r in other]
+    with pytest.raises(DataError, match="give a permutation of 0 to 7"):
+        replay(curves, policy, orders=[[0, 0]])
+    with pytest.raises(DataError, match="replay at least one order"):
+        summary([])

@@ -16,7 +16,19 @@ from metalcx.testing import check_forecaster, synthetic_curves
 FORECASTERS: dict[str, BaseForecaster] = {
     **{
         e: Baseline(e)
-        for e in ("last", "best", "shift", "median", "affine", "theil_sen", "trend", "ridge", "gp", "neighbours")
+        for e in (
+            "last",
+            "best",
+            "shift",
+            "median",
+            "affine",
+            "theil_sen",
+            "trend",
+            "trend_shift",
+            "ridge",
+            "gp",
+            "neighbours",
+        )
     },
     "med5": Baseline("med5"),
     "one_epoch": OneEpoch(),
@@ -70,6 +82,22 @@ def test_many_runs_are_forecast_piece_by_piece(name: str, monkeypatch: pytest.Mo
     np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-8)
 
 
+def test_what_was_measured_of_a_diverged_run_is_known_and_the_rest_is_the_worst() -> None:
+    parts = [
+        (T[:4], np.array([0.2, 0.4, 0.5, np.inf])),
+        (T[:1], np.array([np.inf])),
+        (T[:3], np.array([0.2, 0.3, 0.4])),
+    ]
+    queries = make(ACCURACY, parts, ["diverged", "diverged", "running"])
+    for model in (Baseline("med5"), PowerLaw()):
+        got = model.forecast(queries, [1.5, 3.0, 4.0, 9.0])
+        np.testing.assert_allclose(got.mean[0], [0.3, 0.5, ACCURACY.worst, ACCURACY.worst])
+        assert (got.mean[1] == ACCURACY.worst).all()
+        np.testing.assert_array_equal(got.values[:2], np.repeat(got.mean[:2, :, None], got.values.shape[-1], -1))
+        alone = model.forecast(queries.take([2]), [1.5, 3.0, 4.0, 9.0])
+        np.testing.assert_array_equal(alone.values[0], got.values[2])
+
+
 @each
 @pytest.mark.parametrize("k", [0, 2, 6])
 def test_mirror_is_exact(name: str, k: int) -> None:
@@ -91,6 +119,19 @@ def test_the_unit_of_time_does_not_matter(name: str, k: int) -> None:
         model = FORECASTERS[name].adapt(own.take(np.arange(k)))
         found.append(model.forecast(own.take(np.arange(6, 12)).truncate(5 * unit), 12.0 * unit).values)
     np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["trend", "trend_shift", "med5", "affine"])
+@pytest.mark.parametrize("k", [0, 1, 6])
+def test_times_below_zero_count_from_the_first(name: str, k: int) -> None:
+    found = []
+    for start in (0.0, -30.0):
+        own = make(SCORE, [(T - T[0] + start, task(2).y[12 * i : 12 * i + 12]) for i in range(12)])
+        model = FORECASTERS[name].adapt(own.take(np.arange(k)))
+        found.append(
+            model.forecast(own.take(np.arange(6, 12)).truncate(start + 5), start + np.array([8.0, 11.0])).values
+        )
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 
 @each

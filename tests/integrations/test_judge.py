@@ -11,9 +11,9 @@ from strategies import make
 from trainings import LOSS, MODEL, earlier, losses
 
 from metalcx.curves import Curves
-from metalcx.decide import DecisionLog, StopPolicy
+from metalcx.decide import MOST_SUPPORT_LIVE, DecisionLog, StopPolicy
 from metalcx.errors import ModelError
-from metalcx.integrations._policy import MOST_SUPPORT, PolicyOptions, declared, judge, policy_of
+from metalcx.integrations._policy import PolicyOptions, declared, judge, policy_of
 
 HOSTS = ["optuna", "ray", "lightning", "pytorch_lightning", "transformers", "keras"]
 
@@ -72,7 +72,7 @@ def test_the_shipped_model_by_name() -> None:
 
 
 def test_a_bounded_support_by_default() -> None:
-    assert policy_of(MODEL).most_support == MOST_SUPPORT
+    assert policy_of(MODEL).most_support == MOST_SUPPORT_LIVE
     assert policy_of(MODEL, most_support=None).most_support is None
 
 

@@ -8,6 +8,7 @@ from spying import Spy, saturating
 from strategies import LOSS, SCORE, make
 
 from metalcx.forecasters import Baseline
+from metalcx.forecasters._base import floor_from
 from metalcx.protocol import LEVELS
 from metalcx.reports._left_out import CUTS, floor_of, leave_out
 
@@ -96,3 +97,4 @@ def test_the_floor_bounds_what_one_run_can_do():
     t = np.arange(3.0)
     curves = make(LOSS, [(t, np.array([2.0, 1.0, 0.5])), (t, np.array([2.0, 1.0, 1e9]))])
     assert floor_of(curves) == pytest.approx(-2 - 3 * 1.5)
+    assert floor_from(-curves.padded().first, -0.5) == floor_of(curves)

@@ -65,7 +65,10 @@ def test_decisions_are_those_of_the_policy(curves, model, standing):
 def test_a_run_at_the_time_of_comparison_is_known(curves, model):
     standing = stand(curves, model, decide.StopPolicy(model), 8.0)
     assert set(standing.fan.ids) == {"r14", "r15", "r16", "r17", "r18"}
-    assert standing.ranking.forecast.mean[20] == curves.final[20]
+    assert standing.ranking.forecast.mean[20] == curves.padded().at(np.array([8.0]))[20, 0]
+    finished = curves.take(range(14)).padded().at(np.array([8.0]))[:, 0]
+    assert standing.ranking.forecast.mean[:14].tolist() == finished.tolist()
+    assert standing.incumbent == finished.max() < curves.best()
 
 
 def test_runs_of_which_nothing_is_known_are_left_out():

@@ -13,6 +13,7 @@ from torch import Tensor
 from metalcx.bench.dynamics._tasks import DynamicsTask
 from metalcx.curves import Curves
 from metalcx.curves._batch import FloatArray, IntArray
+from metalcx.forecasters._base import floor_from
 
 #: Shares of the architectures that are trained on and selected on; the rest is tested on.
 TRAIN, VALID = 0.60, 0.15
@@ -110,14 +111,10 @@ def split(task: DynamicsTask, seed: int) -> Fold:
     b = a + max(round(VALID * len(groups)), 1)
     train, valid, test = (np.flatnonzero(np.isin(task.group, part)) for part in (groups[:a], groups[a:b], groups[b:]))
     train = np.random.default_rng([seed, 12]).permutation(train)
-    worst = _worst(task.metric.sign * task.y[train])
+    # The floor of the transfer protocol, from training runs alone.
+    learned = task.metric.sign * task.y[train]
+    worst = floor_from(learned[:, 0], float(learned.max()))
     y = task.metric.sign * np.maximum(task.metric.sign * task.y, worst)
     low, centre, high = np.quantile(y[train], [0.25, 0.5, 0.75])
     spread = float(high - low) / NORMAL_RANGE or float(y[train].std()) or 1.0
     return Fold(task, train, valid, test, task.metric.sign * worst, y, float(centre), spread)
-
-
-def _worst(oriented: FloatArray) -> float:
-    """The floor of the transfer protocol, from training runs alone: init - 3 (best - init)."""
-    init = float(np.median(oriented[:, 0]))
-    return init - 3.0 * max(float(oriented.max()) - init, 0.0)

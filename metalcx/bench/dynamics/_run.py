@@ -68,12 +68,12 @@ def run_dynamics(
     # Seed by seed, so that a benchmark that was ended early says something of every task.
     units = [(task, seed, row) for seed in range(seeds) for task in read.values() for row in asked(chosen, task)]
     missing = [unit for unit in units if not _part(out, *unit).exists()]
-    for done, (task, seed, row) in enumerate(missing):
-        if progress is not None:
-            progress(done, len(missing), f"{task.name} {row} {seed}")
+    for done, (task, seed, row) in enumerate(missing, 1):
         fold = split(task, seed)
         runs = scored(forecast_row(row, fold, seed, effort, out / "models"), fold)
         write_whole(_part(out, task, seed, row), runs.to_csv(index=False, float_format="%.8g"))
+        if progress is not None:
+            progress(done, len(missing), f"{task.name} {row} {seed}")
     return write_tables(out, _known(out, list(read.values())), list(read.values()))
 
 

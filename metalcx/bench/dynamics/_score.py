@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
 
+from metalcx.bench._order import tau
 from metalcx.bench.dynamics._fold import HORIZONS, Fold
 from metalcx.bench.dynamics._rows import Told
-from metalcx.curves._batch import FloatArray, IntArray
+from metalcx.curves._batch import IntArray
 
 #: Values nearer to 0 than this share of the training spread count as that far in the denominator of a MAPE.
 NEAR_ZERO = 1e-2
@@ -44,9 +44,3 @@ def table_of(runs: pd.DataFrame) -> dict[str, float]:
         found[f"mape{horizon:g}"] = float(runs[f"mape{horizon:g}"].mean())
         found[f"rmse{horizon:g}"] = float(np.sqrt(runs[f"mse{horizon:g}"].mean()))
     return found | {"tau": tau(runs["told"].to_numpy(), runs["final"].to_numpy())}
-
-
-def tau(told: FloatArray, final: FloatArray) -> float:
-    """Kendall's tau-b; 0 where all are told alike."""
-    found = float(kendalltau(told, final).statistic)
-    return found if np.isfinite(found) else 0.0

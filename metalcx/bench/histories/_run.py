@@ -12,6 +12,7 @@ import pandas as pd
 
 from metalcx import __version__
 from metalcx.bench._files import write_whole
+from metalcx.bench._order import tau
 from metalcx.bench._study import Progress
 from metalcx.bench.histories._scores import (
     CURVES,
@@ -23,7 +24,6 @@ from metalcx.bench.histories._scores import (
     history_forecasters,
     judged_tasks,
     scores,
-    tau,
 )
 from metalcx.bench.histories._tables import histories_page
 from metalcx.corpora import open_corpus

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from metalcx.bench._order import tau
 from metalcx.curves import Curves
 from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.histories import HistoryCorpus, HistoryForecaster, peak_so_far
@@ -147,11 +148,3 @@ def scores(estimate: FloatArray, peak: FloatArray, forecast: Forecast | None) ->
         low, high = forecast.quantile(0.1), forecast.quantile(0.9)
         row["cov80"] = float(((low - 1e-9 <= peak) & (peak <= high + 1e-9)).mean())
     return row
-
-
-def tau(estimate: FloatArray, peak: FloatArray) -> float:
-    """Kendall's tau-b; 0 where an estimate tells no run from another."""
-    from scipy.stats import kendalltau
-
-    found = float(kendalltau(estimate, peak).statistic)
-    return 0.0 if np.isnan(found) else found

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from metalcx.bench._files import claim, write_whole
-from metalcx.bench._study import TARGETS, Progress, Study, Unit
+from metalcx.bench._study import STOPPING_PART, TARGETS, Progress, Study, Unit
 from metalcx.bench.stopping._rows import ON_REQUEST, ROWS, Play, Row
 from metalcx.bench.stopping._tables import SCORED, write_stopping_tables
 from metalcx.bench.transfer._run import folds_of
@@ -51,7 +51,7 @@ def run_stopping(
     Tasks are those of the transfer benchmark (at most 400 runs each, drawn once), of their runs those of at least
     `MIN_POINTS` points, where there are `MIN_RUNS` of them. Each rule is replayed in `orders` random orders, one run
     after another and with eight workers, at all settings of its grid; which setting counts for a task is chosen on the
-    tasks of other families (`_stopping_tables.chosen`). What is trained is trained without the task's family, as in
+    tasks of other families (`_tables.chosen`). What is trained is trained without the task's family, as in
     the transfer benchmark, whose folder may be given as `out` to use its episodes and checkpoints.
 
     A setting is chosen from replays of other families' tasks, each by the model that was trained without *that* task's
@@ -59,7 +59,7 @@ def run_stopping(
 
     Args:
         data: Folder of the corpora.
-        out: Folder for tables, and for parts from which a later call goes on.
+        out: Folder for tables, in its subfolder ``stopping``, and for parts from which a later call goes on.
         rows: Names of `ROWS`; by default all but those on request.
         orders: Random orders.
         folds: Folds over families for what is trained; by default each target family is held out alone.
@@ -84,7 +84,7 @@ def run_stopping(
     tasks = study.tasks()
     judged = [kept for task in tasks if study.is_target(task) and (kept := long_enough(task)) is not None]
     if not judged:
-        raise DataError(f"{data}: no task has {MIN_RUNS} runs of at least {MIN_POINTS} points")
+        raise DataError(f"{data}: no task has {MIN_RUNS} runs of at least {MIN_POINTS} points; add a corpus that has")
     held = folds_of(study, tasks)
     _claim(out, judged, orders, held)
     present = {task.family for task in judged}
@@ -131,7 +131,7 @@ def _claim(out: Path, judged: list[PreparedTask], orders: int, folds: list[tuple
 
 
 def _part(out: Path, unit: Unit) -> Path:
-    return out / "parts" / f"stopping-{unit.file}"
+    return out / "parts" / f"{STOPPING_PART}{unit.file}"
 
 
 def _write_unit(out: Path, unit: Unit, judged: list[PreparedTask], pools: Pools, orders: int) -> None:

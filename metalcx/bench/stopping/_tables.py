@@ -12,6 +12,10 @@ from metalcx import __version__
 from metalcx.bench._bootstrap import gain
 from metalcx.bench._files import write_whole
 from metalcx.bench._markdown import table
+from metalcx.bench._study import STOPPING_PART
+
+#: Where the tables are, in a folder that the transfer benchmark may share.
+FOLDER = "stopping"
 
 #: Median regrets that a score allows.
 TOLERANCES = (0.001, 0.01)
@@ -29,14 +33,16 @@ OURS = "metalcx"
 def write_stopping_tables(
     out: Path, orders: int, folds: int | None = None, earlier: pd.DataFrame | None = None
 ) -> dict[str, Any]:
-    """Read all parts under `out` and write four tables as CSV, and the last three of them as ``tables.md``.
+    """Read the parts under `out` and write four tables as CSV, and the last three of them as ``tables.md``.
 
-    The tables are ``settings.csv``, ``scores.csv``, ``summary.csv`` and ``versus.csv``.
+    The tables are ``settings.csv``, ``scores.csv``, ``summary.csv`` and ``versus.csv``, in `FOLDER`: those of the
+    transfer benchmark, which may have the same `out`, are called alike.
 
     Returns:
         The summary as JSON values.
     """
-    settings = pd.concat([pd.read_csv(path) for path in sorted((out / "parts").glob("*.csv"))], ignore_index=True)
+    found = sorted((out / "parts").glob(f"{STOPPING_PART}*.csv"))
+    settings = pd.concat([pd.read_csv(path) for path in found], ignore_index=True)
     settings = settings.sort_values(["row", "mode", "task", "setting"], ignore_index=True)
     scores = chosen(settings)
     taken = [] if earlier is None else sorted(set(earlier.row) - set(scores.row))
@@ -44,11 +50,12 @@ def write_stopping_tables(
         scores = pd.concat([scores, earlier[earlier.row.isin(taken)]], ignore_index=True)
     summary, versus = summarise(scores), compared(scores)
     frames = {"settings": settings.drop(columns="cpu"), "scores": scores, "summary": summary, "versus": versus}
+    (out / FOLDER).mkdir(exist_ok=True)
     for name, frame in frames.items():
-        write_whole(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
+        write_whole(out / FOLDER / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
     said = f"From an earlier call: {', '.join(taken)}.\n\n" if taken else ""
-    write_whole(out / "tables.md", _head(settings, orders, folds) + said + _page(scores, summary, versus))
-    return {"out": str(out), "orders": orders, "summary": summary.to_dict("records")}
+    write_whole(out / FOLDER / "tables.md", _head(settings, orders, folds) + said + _page(scores, summary, versus))
+    return {"out": str(out / FOLDER), "orders": orders, "summary": summary.to_dict("records")}
 
 
 def score(settings: pd.DataFrame, tolerance: float) -> pd.Series:

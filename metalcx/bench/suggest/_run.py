@@ -74,12 +74,16 @@ def run_suggest(
     complaint = f"{out}: holds parts of other settings; name another folder, or delete that one"
     claim(out / "settings.json", json.dumps(settings), complaint)
     (out / "parts").mkdir(exist_ok=True)
-    for number, name in enumerate(wanted):
+    done = 0
+    for behind, name in zip(reversed(range(len(wanted))), wanted, strict=True):
         pools = list(pools_of(data, name, encoder, tasks))
-        for i, pool in enumerate(pools):
+        # How many pools a corpus has is known once it is read: one that is not read yet counts as one.
+        total = done + len(pools) + behind
+        for pool in pools:
             _work(pool, names, out, seeds)
+            done += 1
             if progress is not None:
-                progress(number * len(pools) + i + 1, len(wanted) * len(pools), pool.name)
+                progress(done, total, pool.name)
     return write_suggest_tables(out)
 
 

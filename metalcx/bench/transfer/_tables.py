@@ -13,6 +13,7 @@ from metalcx import __version__
 from metalcx.bench._bootstrap import gain
 from metalcx.bench._files import write_whole
 from metalcx.bench._markdown import transfer_page
+from metalcx.bench._study import STOPPING_PART
 
 CONTROL = "med5"
 
@@ -56,7 +57,9 @@ def write_tables(
 
 def _read(folder: Path, forecasters: Iterable[str], seeds: int) -> pd.DataFrame:
     wanted = set(forecasters)
-    frames = [pd.read_csv(path) for path in sorted(folder.glob("*.csv"))]
+    # Those of the stopping benchmark, which may share the folder, are about something else.
+    own = [path for path in sorted(folder.glob("*.csv")) if not path.name.startswith(STOPPING_PART)]
+    frames = [pd.read_csv(path) for path in own]
     rows = pd.concat(frames, ignore_index=True)
     return rows[rows.forecaster.isin(wanted) & (rows.seed < seeds)]
 

@@ -56,6 +56,7 @@ def test_one_row_over_another_is_paired_and_by_architecture():
 def test_end_to_end_and_again(tmp_path):
     write_nets(tmp_path)
     told: list[str] = []
+    steps: list[tuple[int, int]] = []
 
     def run(**known):
         return run_dynamics(
@@ -65,12 +66,13 @@ def test_end_to_end_and_again(tmp_path):
             rows=ROWS_TRIED,
             seeds=2,
             effort=SHORT,
-            progress=lambda *w: told.append(w[2]),
+            progress=lambda *w: (told.append(w[2]), steps.append(w[:2])),
             **known,
         )
 
     result = run()
     assert len(told) == 2 * len(ROWS_TRIED)
+    assert steps == [(done, len(told)) for done in range(1, len(told) + 1)]
     summary = pd.DataFrame(result["summary"]).set_index("row")
     assert set(summary.index) == set(ROWS_TRIED) < set(ROWS)
     assert (summary.seeds == 2).all()

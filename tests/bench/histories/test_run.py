@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from metalcx.bench._order import tau
 from metalcx.bench.histories import _run as _histories
 from metalcx.bench.histories import _scores
-from metalcx.bench.histories._scores import OURS, PLAIN, RAW, judged_tasks, scores, tau
+from metalcx.bench.histories._scores import OURS, PLAIN, RAW, judged_tasks, scores
 from metalcx.cli._app import app
 from metalcx.corpora import CorpusWriter
 from metalcx.forecasters import Baseline

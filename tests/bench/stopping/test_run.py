@@ -11,10 +11,11 @@ import pytest
 from made_up import corpus
 from strategies import SCORE, make
 
-from metalcx.bench import _bootstrap, run_stopping
+from metalcx.bench import _bootstrap, run_stopping, run_transfer
 from metalcx.bench.stopping._rows import ROWS
 from metalcx.bench.stopping._rules import MedianRule, one_epoch, patience
 from metalcx.bench.stopping._tables import chosen, compared, score, summarise
+from metalcx.bench.transfer import _score
 from metalcx.decide import Recording, simulate
 from metalcx.errors import DataError
 
@@ -46,7 +47,7 @@ def test_end_to_end_and_again(data: Path, tmp_path: Path) -> None:
 
     result = run()
     assert [w[0] for w in told] == list(range(1, 2 * len(STATIC) + 1))
-    settings, scores = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("settings", "scores"))
+    settings, scores = (pd.read_csv(tmp_path / f"stopping/{name}.csv") for name in ("settings", "scores"))
     assert set(scores.task) == {"lemur/task-a", "lemur/task-b", "spikenas-bench/task-a"}
     assert set(scores["mode"]) == {"sequential", "parallel"}
     assert (settings.regret >= 0).all()
@@ -59,27 +60,42 @@ def test_end_to_end_and_again(data: Path, tmp_path: Path) -> None:
     summary = pd.DataFrame(result["summary"])
     assert set(summary.row) == set(STATIC)
     assert (summary.low <= summary.score + 1e-9).all()
-    page = (tmp_path / "tables.md").read_text()
+    page = (tmp_path / "stopping/tables.md").read_text()
     assert "metalcx bench stopping" in page
     assert "3 tasks of 2 families" in page
 
-    before = {p.name: p.read_bytes() for p in tmp_path.glob("*.csv")}
+    before = {p.name: p.read_bytes() for p in (tmp_path / "stopping").glob("*.csv")}
     told.clear()
     run()
     assert told == []
-    assert {p.name: p.read_bytes() for p in tmp_path.glob("*.csv")} == before
+    tables = tmp_path / "stopping"
+    assert {p.name: p.read_bytes() for p in tables.glob("*.csv")} == before
     alone = tmp_path / "alone"
-    run_stopping(data, alone, rows=["med5"], orders=2, earlier=tmp_path / "scores.csv")
+    run_stopping(data, alone, rows=["med5"], orders=2, earlier=tables / "scores.csv")
     # The tables have five digits.
-    both = (pd.read_csv(folder / "summary.csv") for folder in (alone, tmp_path))
+    both = (pd.read_csv(folder / "summary.csv") for folder in (alone / "stopping", tables))
     pd.testing.assert_frame_equal(*both, rtol=1e-3)
-    assert "From an earlier call: asha" in (alone / "tables.md").read_text()
+    assert "From an earlier call: asha" in (alone / "stopping" / "tables.md").read_text()
     with pytest.raises(DataError, match=r"is no scores\.csv of this benchmark"):
-        run_stopping(data, alone, rows=["med5"], orders=2, earlier=tmp_path / "settings.csv")
+        run_stopping(data, alone, rows=["med5"], orders=2, earlier=tables / "settings.csv")
 
     for other in ({"orders": 3}, {"orders": 2, "folds": 2}):
         with pytest.raises(DataError, match="other tasks, orders or folds"):
             run_stopping(data, tmp_path, rows=["med5"], **other)
+
+
+def test_the_folder_of_the_transfer_benchmark_may_be_shared(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_score, "DRAWS", 1)
+    monkeypatch.setattr(_score, "SUPPORT_SIZES", (0, 5))
+    run_transfer(data, tmp_path, forecasters=["last", "med5"])
+    before = {p.name: p.read_bytes() for p in tmp_path.glob("*.*")}
+    run_stopping(data, tmp_path, rows=["no-stopping", "asha"], orders=1)
+    assert before.items() <= {p.name: p.read_bytes() for p in tmp_path.glob("*.*")}.items()
+    assert set(pd.read_csv(tmp_path / "stopping/scores.csv").row) == {"no-stopping", "asha"}
+    run_transfer(data, tmp_path, forecasters=["last", "med5"])
+    assert before.items() <= {p.name: p.read_bytes() for p in tmp_path.glob("*.*")}.items()
 
 
 def test_what_cannot_be_judged_is_refused(data: Path, tmp_path: Path) -> None:
@@ -90,7 +106,7 @@ def test_what_cannot_be_judged_is_refused(data: Path, tmp_path: Path) -> None:
     alone = tmp_path / "small"
     corpus(alone, "baker2018", ["c"], n=20)
     corpus(alone, "smallnets", ["s"], n=42)
-    with pytest.raises(DataError, match="no task has 40 runs of at least 20 points"):
+    with pytest.raises(DataError, match="no task has 40 runs of at least 20 points; add"):
         run_stopping(alone, tmp_path / "out", rows=["med5"])
 
 
@@ -187,6 +203,6 @@ def test_what_is_trained_is_trained_without_the_family(
     run_stopping(data, tmp_path, rows=["metalcx-thaw", "one-epoch"], orders=1)
     assert [name for name, _, _ in asked] == ["metalcx-amortised"] * 2
     assert sorted(f for _, families, _ in asked for f in families) == ["a", "b"]
-    versus = pd.read_csv(tmp_path / "versus.csv")
+    versus = pd.read_csv(tmp_path / "stopping/versus.csv")
     assert set(versus.over) == {"one-epoch", "all others"}
-    assert "## Where metalcx-thaw is not ahead" in (tmp_path / "tables.md").read_text()
+    assert "## Where metalcx-thaw is not ahead" in (tmp_path / "stopping/tables.md").read_text()

@@ -124,3 +124,19 @@ def test_what_there_is_not(data, tmp_path):
 def test_transferred_is_what_suggest_does():
     assert METHODS["suggest"].search is transferred
     assert worth("|nor_conv_3x3~0|") > worth("|nor_conv_1x1~0|")
+
+
+def test_progress_goes_forward_to_its_total(tmp_path):
+    for name, tasks in (("one", 3), ("two", 2)):
+        write_pools(tmp_path / name, 40, tasks)
+    told = []
+    run_suggest(
+        tmp_path,
+        tmp_path / "out",
+        corpora=["one", "two"],
+        methods=["random"],
+        seeds=1,
+        progress=lambda *w: told.append(w),
+    )
+    assert [done for done, _, _ in told] == [1, 2, 3, 4, 5]
+    assert [total for _, total, _ in told] == [4, 4, 4, 5, 5]
