@@ -56,6 +56,7 @@ COPIES = {
     "benchmarks/transfer.md": "benchmarks/results/transfer/tables.md",
     "benchmarks/lcdb11.md": "benchmarks/results/lcdb11/tables.md",
     "benchmarks/stopping.md": "benchmarks/results/stopping/tables.md",
+    "benchmarks/stopping-base.md": "benchmarks/results/stopping/base/tables.md",
     "benchmarks/searches.md": "benchmarks/results/searches/tables.md",
     "benchmarks/suggest.md": "benchmarks/results/suggest/suggest.md",
     "benchmarks/suggest-smallnets.md": "benchmarks/results/suggest/smallnets/suggest.md",
