@@ -85,6 +85,7 @@ def run_stopping(
     judged = [kept for task in tasks if study.is_target(task) and (kept := long_enough(task)) is not None]
     if not judged:
         raise DataError(f"{data}: no task has {MIN_RUNS} runs of at least {MIN_POINTS} points; add a corpus that has")
+    known = None if earlier is None else _taken_over(earlier, {task.name for task in judged})
     held = folds_of(study, tasks)
     _claim(out, judged, orders, held)
     present = {task.family for task in judged}
@@ -95,7 +96,6 @@ def run_stopping(
         _write_unit(out, unit, judged, pools, orders)
         if progress is not None:
             progress(done, len(missing), unit.file)
-    known = None if earlier is None else _taken_over(earlier, {task.name for task in judged})
     return write_stopping_tables(out, orders, folds, known)
 
 
