@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from metalcx.bench._markdown import table
+from metalcx.bench.histories._scores import calibrations
 from metalcx.forecasters import Baseline
 from metalcx.histories import HistoryCorpus, HistoryForecaster, peak_so_far
 
@@ -67,15 +68,13 @@ class Pool:
 def read(data: HistoryCorpus, taught: HistoryCorpus) -> list[Pool]:
     """All tasks; forecasts come from the other families of `taught`."""
     pools = []
-    learned = cache(lambda family: taught.calibration(holdout=[family]))
-    known = set(taught.corpus.tasks["family"])
+    learned = calibrations(taught)
     numbers = dict(zip(data.corpus.runs["name"], data.corpus.runs["run"], strict=True))
     for task in data.corpus:
         curves = task.curves(("val_accuracy", "seconds"))
         epochs = np.arange(round(curves.t_last.max()) + 1.0)
         peaks = peak_so_far(curves)
-        calibration = learned(task.family if task.family in known else "")
-        model = HistoryForecaster(Baseline("best"), calibration, data.table)
+        model = HistoryForecaster(Baseline("best"), learned(task.family), data.table)
         extra, estimate = {}, {}
         for cut in CUTS:
             at = data.rows[data.rows["t"] == cut].set_index("run")

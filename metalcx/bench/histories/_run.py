@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from metalcx.bench.histories._scores import (
     OURS,
     SUPPORT,
     JudgedTask,
+    calibrations,
     estimates,
     history_forecasters,
     judged_tasks,
@@ -61,10 +61,9 @@ def run_histories(
     rows: list[dict[str, Any]] = []
     ahead: list[dict[str, Any]] = []
     kernels: dict[str, Any] = {}
-    learned = cache(lambda family: taught.calibration(holdout=[family]))
+    learned = calibrations(taught)
     for family in dict.fromkeys(j.family for j in judged):
-        # What none of it has to be left out for is learned once.
-        calibration = learned(family if family in set(taught.corpus.tasks["family"]) else "")
+        calibration = learned(family)
         kernels[family] = calibration.kernel
         others = _curve_forecasters(family)
         ours = history_forecasters(data, calibration, others["med5"])

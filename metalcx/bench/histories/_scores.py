@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -98,6 +98,13 @@ def _history_rows(data: HistoryCorpus, task: str, runs: Curves, t: float) -> pd.
     at = data.rows[data.rows["t"] == t].set_index("run").loc[wanted]
     votes = data.votes(task, wanted, t)
     return at[list(TRAITS)].assign(votes=votes, recording=at["recording"], proxies=at["proxies"]).reset_index(drop=True)
+
+
+def calibrations(taught: HistoryCorpus) -> Callable[[str], Calibration]:
+    """What the corpus teaches without a family; for all families that it has not, it is learned once."""
+    known = set(taught.corpus.tasks["family"])
+    learned = cache(lambda family: taught.calibration(holdout=[family]))
+    return lambda family: learned(family if family in known else "")
 
 
 def history_forecasters(data: HistoryCorpus, calibration: Calibration, curve: Forecaster) -> dict[str, Forecaster]:

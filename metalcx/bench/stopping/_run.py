@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metalcx.bench._files import claim, write_whole
+from metalcx.bench._files import claim, earlier_rows, write_whole
 from metalcx.bench._study import STOPPING_PART, TARGETS, Progress, Study, Unit
 from metalcx.bench.stopping._rows import ON_REQUEST, ROWS, Play, Row
 from metalcx.bench.stopping._tables import SCORED, write_stopping_tables
@@ -85,7 +85,10 @@ def run_stopping(
     judged = [kept for task in tasks if study.is_target(task) and (kept := long_enough(task)) is not None]
     if not judged:
         raise DataError(f"{data}: no task has {MIN_RUNS} runs of at least {MIN_POINTS} points; add a corpus that has")
-    known = None if earlier is None else _taken_over(earlier, {task.name for task in judged})
+    known = None
+    if earlier is not None:
+        judged_names = {task.name for task in judged}
+        known = earlier_rows(earlier, "a scores.csv", "row", judged_names, lambda scores: scores[list(SCORED)])
     held = folds_of(study, tasks)
     _claim(out, judged, orders, held)
     present = {task.family for task in judged}
@@ -97,17 +100,6 @@ def run_stopping(
         if progress is not None:
             progress(done, len(missing), unit.file)
     return write_stopping_tables(out, orders, folds, known)
-
-
-def _taken_over(earlier: Path, tasks: set[str]) -> pd.DataFrame:
-    try:
-        scores = pd.read_csv(earlier)[list(SCORED)]
-        same = scores.groupby("row").task.agg(set).map(lambda found: found == tasks).all()
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise DataError(f"{earlier}: is no scores.csv of this benchmark ({error}); give one, or leave it out") from None
-    if not same:
-        raise DataError(f"{earlier}: is about other tasks; give a scores.csv of the same ones, or leave it out")
-    return scores
 
 
 def long_enough(task: PreparedTask) -> PreparedTask | None:

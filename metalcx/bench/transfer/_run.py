@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metalcx.bench._files import claim, write_whole
+from metalcx.bench._files import claim, earlier_rows, write_whole
 from metalcx.bench._study import EXTRA_TARGETS, TARGETS, Progress, Study, Unit
 from metalcx.bench.transfer._ode_trained import ODES
 from metalcx.bench.transfer._rank_trained import RANKERS
@@ -125,17 +125,10 @@ def run_transfer(
 
 def _taken_over(earlier: Path, chosen: Sequence[str], targets: set[str]) -> pd.DataFrame:
     """Rows of an earlier `errors.csv` on methods that the further sources, or at least metalcx, do not change."""
-    import pandas as pd
-
-    try:
-        rows = pd.read_csv(earlier)
-        rows = rows[rows.forecaster.isin({*STATIC, "trees", WITHOUT_EXTRA} - set(chosen))]
-        same = rows.groupby("forecaster").task.agg(set).map(lambda found: found == targets).all()
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(f"{earlier}: is no errors.csv of this benchmark ({error}); give one, or leave it out") from None
-    if not same:
-        raise DataError(f"{earlier}: is about other tasks; give an errors.csv of the same ones, or leave it out")
-    return rows
+    others = {*STATIC, "trees", WITHOUT_EXTRA} - set(chosen)
+    return earlier_rows(
+        earlier, "an errors.csv", "forecaster", targets, lambda rows: rows[rows.forecaster.isin(others)]
+    )
 
 
 def _claim(out: Path, folds: list[tuple[str, ...]]) -> None:
