@@ -5,6 +5,8 @@
 Made-up curves of 100 points; support of K = 5, 20 and 100 complete runs, 1,000 running ones of which a tenth to six
 tenths are seen, forecast at their end. The least of `--repeat`; on all cores that torch takes. Meta-training is of
 made-up tasks, in steps a second of 512 requests. `metalcx-base` is as it ships, and is timed from a cold start too.
+LC-PFN reads no support; it is asked for runs of one cut at a time, has the size of the dynamics benchmark or the
+published one, and is not trained, which does not change its time.
 Writes `results/forecast_speed.csv`.
 """
 
@@ -28,6 +30,7 @@ import torch
 
 import metalcx as mx
 from metalcx._parallel import joined
+from metalcx.bench.dynamics._pfn import PFN, PFNSize
 from metalcx.corpora import Corpus
 from metalcx.encoders import EncoderConfig, new_encoder
 from metalcx.forecasters import LSTM, SRM, Baseline, ExpertGate, LatentGraphODE
@@ -96,6 +99,26 @@ def timed(repeat: int) -> Iterator[dict[str, Any]]:
             }
 
 
+def in_context(repeat: int) -> Iterator[dict[str, Any]]:
+    """Forecasts of the same running curves by LC-PFN."""
+    queries = curves(QUERIES, 1)
+    seen = np.round(np.random.default_rng(2).uniform(0.1, 0.6, QUERIES) * POINTS).astype(int)
+    values = torch.from_numpy(queries.padded().y).float()
+    published = PFNSize(width=512, layers=12, heads=4, bars=1000)
+    for name, size in (("LC-PFN", PFNSize()), ("LC-PFN, published size", published)):
+        model = PFN(size).eval()
+
+        def work(model: PFN = model) -> None:
+            with torch.no_grad():
+                for cut in np.unique(seen):
+                    x = torch.cat([torch.arange(1.0, cut + 1), torch.tensor([float(POINTS)])])
+                    model.median(x, values[torch.from_numpy(seen == cut), :cut])
+
+        spent = least(work, repeat)
+        row = {"forecaster": name, "what": "forecast", "k": 0, "runs": QUERIES}
+        yield {**row, "seconds": spent, "per_second": QUERIES / spent}
+
+
 COLD = """
 import metalcx as mx
 from metalcx.testing import synthetic_curves
@@ -135,7 +158,7 @@ def main() -> None:
     asked = parser.parse_args()
     about = f"# python {shlex.join(sys.argv)}; metalcx {mx.__version__}, torch {torch.__version__}, "
     about += f"{torch.get_num_threads()} threads, {platform.machine()}\n"
-    rows = [cold(asked.repeat), *timed(asked.repeat), *trained(asked.device)]
+    rows = [cold(asked.repeat), *timed(asked.repeat), *in_context(asked.repeat), *trained(asked.device)]
     name = "forecast_speed.csv" if asked.device == "cpu" else "forecast_speed_gpu.csv"
     with (RESULTS / name).open("w", encoding="utf-8", newline="") as file:
         file.write(about)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.bench._study import Progress, Study, Unit
-from metalcx.forecasters._few_shot import InnerLoop
+from metalcx.forecasters._few_shot import MIN_SUPPORT, InnerLoop
 from metalcx.protocol import Forecaster
 from metalcx.transfer._tasks import PreparedTask
 
@@ -26,6 +26,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "graph-ode": {},
     "graph-ode-amortised": {},
     "graph-ode-without-process": {},
+    "graph-ode-gradient-steps": {"support": False},
     "graph-ode-without-graph": {},
     "graph-ode-untrained-encoder": {},
     "graph-ode-with-config": {"config": True},
@@ -36,10 +37,19 @@ WITHOUT: dict[str, dict[str, Any]] = {
 }
 ODES = tuple(WITHOUT)
 
-#: Of these, the weights are those of the whole; adaptation takes no gradient steps, or explains nothing that is missed.
+#: Those that share another's weights, and whose they are: only adaptation differs.
+SHARED = {
+    "graph-ode-amortised": "graph-ode",
+    "graph-ode-without-process": "graph-ode",
+    "graph-ode-gradient-steps": "graph-ode-without-support",
+}
+
+#: How: without gradient steps; without what explains the rest; by gradient steps alone, from as few runs as can be held
+#: out from each other.
 ADAPTED: dict[str, dict[str, Any]] = {
     "graph-ode-amortised": {"inner": InnerLoop(candidates=(0,))},
     "graph-ode-without-process": {"beside": False},
+    "graph-ode-gradient-steps": {"inner": InnerLoop(min_support=MIN_SUPPORT)},
 }
 
 #: Those that read architectures otherwise.
@@ -90,8 +100,8 @@ def train_ode(unit: Unit, pools: OdePools, usable: npt.NDArray[np.bool_], study:
     pool, encoder = pools.of(unit.forecaster)
     network = replace(OdeConfig(), **WITHOUT[unit.forecaster])
     config = OdeMetaConfig(network, train=TrainConfig(seed=unit.seed))
-    whole = "graph-ode" if unit.forecaster in ADAPTED else unit.forecaster
-    name = f"{whole}-seed{unit.seed}-fold{unit.fold:02d}-of{study.folds or 0}.safetensors"
+    weights = SHARED.get(unit.forecaster, unit.forecaster)
+    name = f"{weights}-seed{unit.seed}-fold{unit.fold:02d}-of{study.folds or 0}.safetensors"
     read = None if unit.forecaster == BLIND else encoder
     model = train_ode_on(pool, pools.tasks, config, read, study.out / "models" / name, usable)
     return replace(model, **ADAPTED.get(unit.forecaster, {}))

@@ -16,8 +16,8 @@ from metalcx.protocol import Forecaster
 from metalcx.transfer._pool import Pool, PoolConfig, build_pool
 from metalcx.transfer._tasks import PreparedTask
 
-#: Trained through an inner loop.
-GRADIENT = ("metalcx-maml", "metalcx-metasgd", "metalcx-anil")
+#: Trained through an inner loop, and for how many steps of whole episodes.
+GRADIENT, GRADIENT_STEPS = ("metalcx-maml", "metalcx-metasgd", "metalcx-anil"), 600
 
 #: Learns from episodes drawn without the further sources, everything else equal.
 WITHOUT_EXTRA = "metalcx-without-extra"
@@ -104,7 +104,7 @@ def train(unit: Unit, pools: Pools) -> Forecaster:
     gradient = unit.forecaster in GRADIENT
     config = MetaConfig(
         algorithm=algorithm if gradient else "episodic",
-        train=TrainConfig(seed=unit.seed, steps=600 if gradient else TrainConfig.steps),
+        train=TrainConfig(seed=unit.seed, steps=GRADIENT_STEPS if gradient else TrainConfig.steps),
         pool=pool_config(unit.forecaster),
     )
     fewer = unit.forecaster == WITHOUT_EXTRA or unit.forecaster in LESS

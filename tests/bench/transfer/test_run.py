@@ -235,3 +235,38 @@ def test_the_ranker_is_trained_without_the_family_on_the_episodes_of_the_ode(
     errors = pd.read_csv(tmp_path / "errors.csv")
     assert errors[(errors.forecaster == "rank-net") & (errors.end == "own")].error.notna().all()
     assert len(list((tmp_path / "models").glob("rank-net-*"))) == 2, "amortised and adapted are one model"
+
+
+@pytest.mark.slow
+def test_the_ode_without_a_part_is_trained_anew_and_adapted_otherwise_is_not(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from metalcx.forecasters._ode_config import OdeConfig
+    from metalcx.transfer import _ode_train
+
+    monkeypatch.setattr(_score, "SUPPORT_SIZES", (0, 10))
+    few, config = PoolConfig(per_task=6, per_small_task=6, mixed=4, synthetic=2), _ode_train.OdeMetaConfig
+
+    def shrunk(network: OdeConfig | None = None, train: TrainConfig | None = None) -> Any:
+        train = replace(train or TrainConfig(), steps=4, batch=32)
+        return config(replace(network or OdeConfig(), hidden=16, latent=4), few, train)
+
+    monkeypatch.setattr(_ode_train, "OdeMetaConfig", shrunk)
+    names = ("graph-ode", "graph-ode-amortised", "graph-ode-without-support", "graph-ode-gradient-steps")
+    run_transfer(data, tmp_path, forecasters=("last", "med5", *names), seeds=1)
+    trained = {path.name.partition("-seed")[0] for path in (tmp_path / "models").glob("graph-ode*")}
+    assert trained == {"graph-ode", "graph-ode-without-support"}
+    errors = pd.read_csv(tmp_path / "errors.csv")
+    error = errors[errors.end == "own"].set_index(["forecaster", "task", "K"]).error.unstack("forecaster")
+    assert error[list(names)].notna().all().all()
+    # Below 16 runs, steps are taken by none but the row that takes nothing else.
+    assert (error.xs(0, level="K")["graph-ode"] == error.xs(0, level="K")["graph-ode-amortised"]).all()
+    assert (error.xs(10, level="K")["graph-ode"] == error.xs(10, level="K")["graph-ode-amortised"]).all()
+
+
+def test_what_shares_weights_differs_in_adaptation_alone() -> None:
+    from metalcx.bench.transfer import _ode_trained as rows
+
+    assert set(rows.ADAPTED) == set(rows.SHARED)
+    assert all(rows.WITHOUT[name] == rows.WITHOUT[whole] for name, whole in rows.SHARED.items())
+    assert not set(rows.SHARED) & set(rows.SHARED.values())
