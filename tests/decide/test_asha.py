@@ -56,7 +56,8 @@ def test_runs_are_compared_by_what_they_were_at_the_rung() -> None:
 
 def test_a_rung_may_be_left_out_at_the_bottom() -> None:
     curves = noisy(20, 9)
-    assert asha(Recorded(curves), R=9, s=1) == asha(Recorded(curves), R=9, r=3)
+    # As text: without a forecast, a decision's numbers are NaN, which is not equal to itself.
+    assert repr(asha(Recorded(curves), R=9, s=1)) == repr(asha(Recorded(curves), R=9, r=3))
     everything = asha(Recorded(curves), R=9, s=2, workers=4)
     assert everything.spent == 20 * 9
     assert everything.value == curves.best()
@@ -81,7 +82,7 @@ def test_a_minimised_metric_is_searched_alike() -> None:
 def test_same_seed_same_search() -> None:
     curves = noisy(40, 9)
     one, same, other = (asha(Recorded(curves), R=9, workers=4, seed=s) for s in (0, 0, 1))
-    assert one == same
+    assert repr(one) == repr(same)
     assert jobs(one) != jobs(other)
 
 

@@ -166,7 +166,8 @@ def test_invariants(seed: int, workers: int, asks: int | None) -> None:
     none, some = run(0.0), run(0.3)
     assert none.outcome.speed_up == 1.0
     assert none.outcome.wrong == ()
-    assert none.events == simulate(none.recording, NoStopping(), order, workers).events
+    # As text: NaN is not equal to itself.
+    assert repr(none.events) == repr(simulate(none.recording, NoStopping(), order, workers).events)
     assert some.outcome.regret >= 0
     assert some.outcome.speed_up >= 1
     assert sorted([*some.kept, *some.stopped]) == list(range(12))
@@ -186,7 +187,7 @@ def test_one_worker_is_the_sequence_and_orders_do_not_meet() -> None:
     curves, policy = rising(), StopPolicy(Baseline("shift"), threshold=0.2, startup=4)
     many = replay(curves, policy, orders=5)
     alone = [replay(curves, policy, orders=[r.order])[0] for r in many]
-    assert [r.events for r in many] == [r.events for r in alone]
+    assert repr([r.events for r in many]) == repr([r.events for r in alone])
     for r in many:
         seen = [e.run for e in r.events if e.what == "started"]
         assert seen == r.order.tolist()
@@ -209,7 +210,7 @@ def test_a_model_taken_as_it_is_is_not_adapted() -> None:
     recording = found.recording
     forecasts = PrefixForecasts(model, recording)
     direct = simulate(recording, PolicyRule(StopPolicy(model, threshold=0.2, startup=4), forecasts, ()), found.order)
-    assert direct.events == found.events
+    assert repr(direct.events) == repr(found.events)
     assert forecasts.horizon(()) == 8.0
 
 
@@ -288,7 +289,7 @@ def test_what_cannot_be_replayed_is_refused() -> None:
 def test_orders_may_be_counted_by_numpy_and_errors_say_the_mend() -> None:
     curves, policy = rising(8), StopPolicy(Baseline("last"), startup=3)
     one, other = (replay(curves, policy, orders=count) for count in (2, np.int64(2)))
-    assert [r.events for r in one] == [r.events for r in other]
+    assert repr([r.events for r in one]) == repr([r.events for r in other])
     with pytest.raises(DataError, match="give a permutation of 0 to 7"):
         replay(curves, policy, orders=[[0, 0]])
     with pytest.raises(DataError, match="replay at least one order"):
