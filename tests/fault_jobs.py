@@ -15,6 +15,7 @@ import os
 import random
 import resource
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,9 +56,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What the first training of a process would load: here once, and not in every child.
 torch.set_num_threads(1)
-_warm = torch.zeros(1, requires_grad=True)
-_warm.sum().backward()
-torch.optim.AdamW([_warm]).step()
+tempfile.gettempdir()
+torch.optim.AdamW([torch.zeros(1, requires_grad=True)]).step()  # no gradients: their threads would not outlive a fork
 hub.load("metalcx-base")
 for _host in ("optuna", "optuna.storages", "sqlalchemy.dialects.sqlite", "scipy.optimize", "matplotlib.figure"):
     with contextlib.suppress(ImportError):
