@@ -18,7 +18,7 @@ from metalcx.decide._reasons import ENOUGH, Evidence
 from metalcx.decide._record import SearchRecord, Step
 from metalcx.decide._replay import Event, Replay, simulate
 from metalcx.decide._rules import MOST_SUPPORT, MOST_SUPPORT_LIVE, NoStopping, PolicyRule, doublings, replay
-from metalcx.decide._score import ForecastScore, LastValue, Score
+from metalcx.decide._score import BestPlace, ForecastScore, LastValue, Score
 from metalcx.decide._suggest import Belief, Choice, expected_improvement, suggest
 from metalcx.decide._support import support_of
 from metalcx.decide._thaw import thaw
@@ -31,6 +31,7 @@ __all__ = [
     "MOST_SUPPORT_LIVE",
     "Advice",
     "Belief",
+    "BestPlace",
     "Bracket",
     "Choice",
     "Decision",

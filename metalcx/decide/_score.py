@@ -113,6 +113,41 @@ class ForecastScore:
         return self._adapted[about]
 
 
+@dataclass(frozen=True)
+class BestPlace:
+    """The best place that a run has by any of several scores: who is promising by one of them goes on.
+
+    A hedge between scores that fail on different tasks, at the price of neither's whole share being promoted. Equals
+    are told apart by their mean place.
+
+    Args:
+        scores: At least one.
+
+    Raises:
+        ValueError: If there is none.
+    """
+
+    scores: tuple[Score, ...]
+    learns: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        if not self.scores:
+            raise ValueError("a best place needs at least one score; give some")
+
+    @property
+    def name(self) -> str:
+        """What a reason calls it."""
+        return f"the better place by {' or '.join(score.name for score in self.scores)}"
+
+    def __call__(self, runs: Curves, finished: Curves, horizon: float) -> FloatArray:
+        """See `Score`."""
+        known = np.stack([score(runs, finished, horizon) for score in self.scores])
+        # Equals share a place, so that the order in which runs stand says nothing.
+        place = (known[:, None, :] > known[:, :, None]).sum(-1)
+        found: FloatArray = -(place.min(0) + place.mean(0) / (len(runs) + 1))
+        return np.where(np.isneginf(known).all(0), -np.inf, found)
+
+
 def grown(finished: int, startup: int, growth: float) -> int:
     """Of how many finished runs a model knows that was adapted to `startup` and again after each growth by a share.
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recorded import flat, noisy, table
 from strategies import LOSS
 
 from metalcx.curves import Curves
-from metalcx.decide import ForecastScore, LastValue
+from metalcx.decide import BestPlace, ForecastScore, LastValue
 from metalcx.decide._rank import rank
 from metalcx.decide._score import grown
 from metalcx.forecasters import Baseline
@@ -70,3 +74,35 @@ def test_arguments_out_of_range_are_refused() -> None:
     for options in ({"by": "luck"}, {"startup": 0}, {"growth": -1}):
         with pytest.raises(ValueError):
             ForecastScore(Baseline(), **options)  # type: ignore[arg-type]
+
+
+def test_the_better_place_of_two_scores_counts() -> None:
+    @dataclass(frozen=True)
+    class Fixed:
+        values: tuple[float, ...]
+        name: str = "fixed"
+        learns: bool = False
+
+        def __call__(self, runs: Curves, finished: Curves, horizon: float) -> np.ndarray:
+            return np.array(self.values)
+
+    runs = flat([0.0] * 5)
+    lost = -np.inf
+    both = BestPlace((Fixed((5, 4, 3, 2, lost)), Fixed((2, 1, 3, 9, lost))))
+    found = both(runs, runs.take([]), 9)
+    # The first of each, of whom the last is third by the other and comes first; then the second of each.
+    assert list(np.argsort(-found, kind="stable")) == [0, 3, 2, 1, 4]
+    assert found[4] == lost
+    equals = BestPlace((Fixed((1, 1, 1, 1, 1)),))(runs, runs.take([]), 9)
+    assert len(set(equals)) == 1
+    assert both.name == "the better place by fixed or fixed"
+    with pytest.raises(ValueError, match="at least one score"):
+        BestPlace(())
+
+
+@given(seed=st.integers(0, 2**16))
+def test_one_score_alone_keeps_its_order(seed: int) -> None:
+    runs = noisy(9, 5, seed)
+    one = LastValue()(runs, runs.take([]), 9)
+    best = BestPlace((LastValue(),))(runs, runs.take([]), 9)
+    assert list(np.argsort(-one, kind="stable")) == list(np.argsort(-best, kind="stable"))

@@ -6,15 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from metalcx.bench.stopping._foreseen import Foreseen
 from metalcx.bench.stopping._rules import MedianRule, one_epoch, patience
 from metalcx.curves._batch import IntArray
 from metalcx.decide import (
+    BestPlace,
+    LastValue,
     NoStopping,
     Outcome,
     PolicyRule,
     PrefixForecasts,
     Recorded,
     Recording,
+    Score,
     SearchRecord,
     StopPolicy,
     asha,
@@ -47,6 +51,9 @@ SHARES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5)
 #: (eta, points of the first rung) of successive halving and ASHA; Hyperband has no more than eta.
 RUNGS = ((2, 1), (2, 3), (3, 1), (3, 2), (3, 3), (4, 1), (4, 3))
 ETAS = (2, 3, 4)
+
+#: Rungs that ASHA leaves out at the bottom.
+LEFT_OUT = (0, 1)
 
 Found = Iterator[tuple[str, Outcome]]
 
@@ -124,7 +131,25 @@ def _search(settings: Mapping[str, Search], parallel: bool, recording: Recording
 
 HALVING = {f"eta {eta}, from {r}": partial(successive_halving, eta=eta, r=r) for eta, r in RUNGS}
 HYPERBAND = {f"eta {eta}": partial(hyperband, eta=eta, passes=None) for eta in ETAS}
-ASHA = {f"eta {eta}": partial(asha, eta=eta) for eta in ETAS[1:]}
+ASHA = {f"eta {eta}, without {s}": partial(asha, eta=eta, s=s) for eta in ETAS[1:] for s in LEFT_OUT}
+
+
+def _promoted(recording: Recording, model: Forecaster | None) -> Play:
+    """ASHA whose promotions are by forecasts alone, or by the better place by forecast or last value."""
+    assert model is not None
+    foreseen = Foreseen(model, recording.curves)
+
+    def play(order: IntArray, workers: int) -> Found:
+        scores: dict[str, Score] = {"forecast": foreseen, "either": BestPlace((LastValue(), foreseen))}
+        settings = {
+            f"{name}, by {by}": partial(search, score=score)
+            for name, search in ASHA.items()
+            for by, score in scores.items()
+        }
+        foreseen.forget()
+        yield from _search(settings, True, recording, None)(order, workers)
+
+    return play
 
 
 def _policy(
@@ -180,10 +205,13 @@ ROWS: dict[str, Row] = {
     "med5-thaw": Row(_thaw, partial(Baseline, "med5")),
     "metalcx": Row(_usual, "metalcx-amortised"),
     "metalcx-thaw": Row(_thaw, "metalcx-amortised"),
+    "med5-asha": Row(_promoted, partial(Baseline, "med5")),
+    "metalcx-asha": Row(_promoted, "metalcx-amortised"),
     "metalcx-ensemble": Row(_usual, "metalcx-ensemble"),
+    "metalcx-ensemble-asha": Row(_promoted, "metalcx-ensemble"),
     "graph-ode": Row(_usual, "graph-ode"),
     "graph-ode-thaw": Row(_thaw, "graph-ode"),
 }
 
 #: What takes long to train, or is a variant of another row.
-ON_REQUEST = ("metalcx-ensemble", "graph-ode", "graph-ode-thaw")
+ON_REQUEST = ("metalcx-ensemble", "metalcx-ensemble-asha", "graph-ode", "graph-ode-thaw")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import corpus
+from recorded import noisy
 from strategies import SCORE, make
 
 from metalcx.bench import _bootstrap, run_stopping, run_transfer
+from metalcx.bench.stopping._foreseen import GROWTH, STARTUP, Foreseen
 from metalcx.bench.stopping._rows import ROWS
 from metalcx.bench.stopping._rules import MedianRule, one_epoch, patience
 from metalcx.bench.stopping._tables import chosen, compared, score, summarise
 from metalcx.bench.transfer import _score
-from metalcx.decide import Recording, simulate
+from metalcx.decide import ForecastScore, Recorded, Recording, asha, simulate
 from metalcx.errors import DataError
+from metalcx.forecasters import Baseline
 
 
 @pytest.fixture(scope="module")
@@ -206,3 +210,16 @@ def test_what_is_trained_is_trained_without_the_family(
     versus = pd.read_csv(tmp_path / "stopping/versus.csv")
     assert set(versus.over) == {"one-epoch", "all others"}
     assert "## Where metalcx-thaw is not ahead" in (tmp_path / "stopping/tables.md").read_text()
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_foreseen_promotions_are_those_of_a_forecast_at_a_time(workers: int) -> None:
+    curves = noisy(40, 27)
+    model, order = Baseline("med5"), np.random.default_rng(0).permutation(40)
+    direct = ForecastScore(model, startup=STARTUP, growth=GROWTH)
+    bare = replace(curves, config=None, arch=None, group=None)
+    searches = [
+        asha(Recorded(bare), 27, order=order, workers=workers, score=score)
+        for score in (direct, Foreseen(model, curves))
+    ]
+    assert repr(searches[0]) == repr(searches[1])
