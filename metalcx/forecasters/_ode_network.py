@@ -12,7 +12,7 @@ from metalcx.forecasters._gate_inputs import GATED, N_FEATURES
 from metalcx.forecasters._gate_network import N_OUTPUTS, GateNetwork
 from metalcx.forecasters._ode_config import OdeConfig
 from metalcx.forecasters._ode_inputs import TOKEN
-from metalcx.forecasters._ode_solve import Path, solve
+from metalcx.forecasters._ode_solve import Drift, Path, solve
 from metalcx.forecasters._ode_tensors import Runs, Times
 from metalcx.forecasters._opening import new_gates, opened
 from metalcx.forecasters._peers import COURSE, RELATIONS
@@ -162,16 +162,23 @@ class OdeNetwork(nn.Module):
         return (torch.rand(whole, columns, device=x.device)[rows] >= self.config.dropout).to(x)
 
     def paths(self, law: Law, times: Times, noise: Tensor) -> list[Path]:
-        """Where the states of all runs go, once a draw, as far as is asked; all draws in one solve."""
-        horizon = float(times.s.max()) if self.config.dynamics == "ode" and len(times.s) else 0.0
+        """Where the states of all runs go, once a draw, each as far as is asked of it; all draws in one solve."""
         start = (law.mean + noise * law.log_std.exp()).flatten(0, 1)
         push = law.push.repeat(len(noise), 1)
+        until = times.s.new_zeros(len(law.mean))
+        if self.config.dynamics == "ode":
+            until = until.scatter_reduce(0, times.run, times.s, "amax")
 
-        def drift(s: Tensor, z: Tensor) -> Tensor:
-            change: Tensor = self.drift_out(torch.tanh(self.pull(z) + push + self.clock(s.reshape(1))))
-            return change
+        def drift_of(rows: Tensor) -> Drift:
+            own = push[rows]
 
-        return solve(drift, start, horizon, self.config.method).split(len(law.mean))
+            def drift(s: Tensor, z: Tensor) -> Tensor:
+                change: Tensor = self.drift_out(torch.tanh(self.pull(z) + own + self.clock(s[..., None])))
+                return change
+
+            return drift
+
+        return solve(drift_of, start, until.repeat(len(noise)), self.config.method).split(len(law.mean))
 
     def reach(self, law: Law, path: Path, times: Times, runs: Runs) -> Reached:
         """Where the run of each request is by then, and what the support tells of it."""

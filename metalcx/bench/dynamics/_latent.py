@@ -92,16 +92,16 @@ class LatentDynamics(Model):
 
     def _told(self, z0: Tensor, arch: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Values behind the cut, shape (b, T - c), and the divergence of paths, shape (b,)."""
-        push = 0.0 if self.graph is None else self.push(self.graph(arch))
+        push = z0.new_zeros(len(z0), 1) if self.graph is None else self.push(self.graph(arch))
 
-        def drift(z: Tensor) -> Tensor:
-            return self.drift_out(gelu(self.pull(z) + push))
+        def drift(z: Tensor, own: Tensor) -> Tensor:
+            return self.drift_out(gelu(self.pull(z) + own))
 
         if self.stochastic:
-            paths = euler(drift, lambda z: -RETURN * z, z0, noise, END / EULER_STEPS, SIGMA)
+            paths = euler(lambda z: drift(z, push), lambda z: -RETURN * z, z0, noise, END / EULER_STEPS, SIGMA)
             states = between(paths.z, self.s * (EULER_STEPS / END))
             return self.decoder(states)[..., 0].T, paths.divergence
-        path = solve(lambda _, z: drift(z), z0, END)
+        path = solve(lambda rows: lambda _, z: drift(z, push[rows]), z0, z0.new_full((len(z0),), END))
         run = torch.arange(len(z0)).repeat_interleave(len(self.s))
         states = path.at(run, self.s.repeat(len(z0)))
         return self.decoder(states)[:, 0].view(len(z0), -1), z0.new_zeros(len(z0))
