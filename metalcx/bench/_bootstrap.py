@@ -18,7 +18,7 @@ TINY = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """1 - exp(mean over tasks of log(error a / error b)), with 95 % intervals of two bootstraps.
+    """1 - exp(mean over tasks of log(error a / error b)), or a mean, with 95 % intervals of two bootstraps.
 
     Attributes:
         value: Positive where a is better.
@@ -33,22 +33,31 @@ class Gain:
 
 def gain(a: FloatArray, b: FloatArray, family: Sequence[str], seed: int = 0) -> Gain:
     """Gain of errors `a` over errors `b`, both of shape (tasks,), in the same order as `family`."""
-    logs = np.log((a + TINY) / (b + TINY))
+    found = mean(np.log((a + TINY) / (b + TINY)), family, seed)
+
+    def gained(interval: tuple[float, float]) -> tuple[float, float]:
+        return 1.0 - float(np.exp(interval[1])), 1.0 - float(np.exp(interval[0]))
+
+    return Gain(1.0 - float(np.exp(found.value)), gained(found.tasks), gained(found.families))
+
+
+def mean(values: FloatArray, family: Sequence[str], seed: int = 0) -> Gain:
+    """Mean of `values`, such as paired differences, of shape (tasks,), in the same order as `family`."""
     rng = np.random.default_rng(seed)
-    by_task = logs[rng.integers(0, len(logs), (DRAWS, len(logs)))].mean(1)
-    by_family = _family_means(logs, np.unique(np.asarray(family), return_inverse=True)[1], rng)
-    return Gain(1.0 - float(np.exp(logs.mean())), _interval(by_task), _interval(by_family))
+    by_task = values[rng.integers(0, len(values), (DRAWS, len(values)))].mean(1)
+    by_family = _family_means(values, np.unique(np.asarray(family), return_inverse=True)[1], rng)
+    return Gain(float(values.mean()), _interval(by_task), _interval(by_family))
 
 
-def _family_means(logs: FloatArray, code: npt.NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
+def _family_means(values: FloatArray, code: npt.NDArray[np.int64], rng: np.random.Generator) -> FloatArray:
     """Means over all tasks of the families drawn, with replacement."""
     n = int(code.max()) + 1
-    total, count = np.bincount(code, logs, n), np.bincount(code, minlength=n)
+    total, count = np.bincount(code, values, n), np.bincount(code, minlength=n)
     drawn = rng.integers(0, n, (DRAWS, n))
     means: FloatArray = total[drawn].sum(1) / count[drawn].sum(1)
     return means
 
 
-def _interval(logs: FloatArray) -> tuple[float, float]:
-    high, low = np.quantile(logs, [0.025, 0.975])
-    return 1.0 - float(np.exp(low)), 1.0 - float(np.exp(high))
+def _interval(means: FloatArray) -> tuple[float, float]:
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)

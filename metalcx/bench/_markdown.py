@@ -16,15 +16,17 @@ def table(header: Sequence[str], rows: Iterable[Iterable[object]]) -> list[str]:
     return [_line(header), _line(["---"] * len(header)), *map(_line, rows)]
 
 
-def transfer_page(summary: pd.DataFrame, versus: pd.DataFrame, loses: pd.DataFrame, loss: float) -> str:
-    """Summary by K, metalcx over each other forecaster, and where it loses."""
+def transfer_page(
+    summary: pd.DataFrame, versus: pd.DataFrame, loses: pd.DataFrame, loss: float, order: Sequence[str]
+) -> str:
+    """Summary by K, metalcx over each other forecaster, the lines about order, and where it loses."""
     lines = ["# Transfer benchmark", ""]
     for (end, k), part in summary.groupby(["end", "K"]):
         where = "at each run's own last t" if end == "own" else "at the support's median last t (ragged tasks)"
         lines += [f"## K = {k}, {where}", "", *_forecasters(part, "pooled" if end == "own" else "ragged"), ""]
     if len(versus):
         lines += ["## metalcx over each other, at each run's own last t", "", *_versus(versus)]
-    lines += ["", "## Where it loses", ""]
+    lines += ["", *order, "## Where it loses", ""]
     lines += [f"{len(loses)} (task, K, cut) with an error above {loss} times the best simple method's.", ""]
     if len(loses):
         lines += _loses(loses)

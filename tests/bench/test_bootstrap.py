@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from metalcx.bench import gain
+from metalcx.bench._bootstrap import mean
 
 
 def test_golden() -> None:
@@ -67,3 +68,13 @@ def test_same_seed_same_intervals() -> None:
     family = [str(i % 4) for i in range(20)]
     assert gain(a, b, family) == gain(a, b, family)
     assert gain(a, b, family).tasks != gain(a, b, family, seed=1).tasks
+
+
+def test_a_mean_has_the_intervals_of_its_differences() -> None:
+    rng = np.random.default_rng(2)
+    values = rng.normal(0.03, 0.1, 400)
+    found = mean(values, [str(i) for i in range(400)])
+    assert found.value == pytest.approx(values.mean())
+    half = 1.96 * values.std() / 20
+    np.testing.assert_allclose(found.tasks, (values.mean() - half, values.mean() + half), atol=0.001)
+    np.testing.assert_allclose(found.families, found.tasks, atol=0.001)

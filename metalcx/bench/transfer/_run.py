@@ -120,7 +120,8 @@ def run_transfer(
             done += 1
             if progress is not None:
                 progress(done, len(units), unit.file)
-    return write_tables(out, chosen, seeds, known_rows)
+    described = {t.name for t in tasks if t.curves.config is not None or t.curves.arch is not None}
+    return write_tables(out, chosen, seeds, known_rows, described)
 
 
 def _taken_over(earlier: Path, chosen: Sequence[str], targets: set[str]) -> pd.DataFrame:

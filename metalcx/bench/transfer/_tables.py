@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from metalcx.bench._bootstrap import gain
 from metalcx.bench._files import write_whole
 from metalcx.bench._markdown import transfer_page
 from metalcx.bench._study import STOPPING_PART
+from metalcx.bench.transfer._order import order_page, ordered
 
 CONTROL = "med5"
 
@@ -30,15 +31,20 @@ SCORES = ["error", "tau", "crps_final", "crps_curve", "cov50", "cov80", "cov95",
 
 
 def write_tables(
-    out: Path, forecasters: Sequence[str], seeds: int, earlier: pd.DataFrame | None = None
+    out: Path,
+    forecasters: Sequence[str],
+    seeds: int,
+    earlier: pd.DataFrame | None = None,
+    described: Collection[str] | None = None,
 ) -> dict[str, Any]:
-    """Read all parts under `out` and write the four tables, as CSV and as `tables.md`; returns the summary.
+    """Read all parts under `out` and write the five tables, as CSV and as `tables.md`; returns the summary.
 
     Args:
         out: Folder of the benchmark.
         forecasters: Those whose parts are there.
         seeds: Training seeds.
         earlier: Rows of an earlier `errors.csv` of other forecasters on the same tasks.
+        described: Tasks whose runs come with configurations or architectures; all by default.
     """
     parts = _read(out / "parts", forecasters, seeds)
     errors = _by_task(parts)
@@ -46,11 +52,12 @@ def write_tables(
         errors = pd.concat([errors, earlier[errors.columns]], ignore_index=True)
     summary = _summary(errors)
     loses = _loses(errors)
-    versus = paired(errors, ours(errors))
-    for name, frame in (("errors", errors), ("summary", summary), ("versus", versus), ("loses", loses)):
+    versus, order = paired(errors, ours(errors)), ordered(parts, described)
+    tables = {"errors": errors, "summary": summary, "versus": versus, "loses": loses, "order": order}
+    for name, frame in tables.items():
         write_whole(out / f"{name}.csv", frame.to_csv(index=False, float_format="%.5g"))
     taken = "" if earlier is None else f"From an earlier call: {', '.join(sorted(earlier.forecaster.unique()))}.\n\n"
-    page = transfer_page(summary, versus, loses, LOSS)
+    page = transfer_page(summary, versus, loses, LOSS, order_page(order) if len(order) else ())
     write_whole(out / "tables.md", _head(parts, forecasters, seeds) + taken + page)
     return {"out": str(out), "forecasters": list(forecasters), "summary": summary.to_dict("records")}
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from metalcx.bench import _bootstrap
+from metalcx.bench.transfer._order import order_page, ordered
 from metalcx.bench.transfer._tables import write_tables
 
 
@@ -168,3 +169,28 @@ def test_tables_are_replaced_whole(tmp_path: Path) -> None:
     assert set(before) >= {"errors.csv", "summary.csv", "loses.csv", "tables.md"}
     write_tables(tmp_path, tuple(ERRORS), 1)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+
+
+def test_order_is_told_beside_that_of_the_last_values() -> None:
+    better = {"a": 0.1, "b": 0.3, "c": 0.2}
+    parts = pd.DataFrame(
+        [
+            row | {"cut": cut, "tau": 0.4 + (0 if name == "last" else cut * better[task]) + 0.01 * row["draw"]}
+            for name in ("last", "metalcx")
+            for task in better
+            for row in rows(name, task)[:2]
+            for cut in (0.1, 0.2)
+        ]
+    )
+    found = ordered(parts).set_index("cut")
+    assert set(found.forecaster) == {"metalcx"}
+    assert found.tau_over_last.to_dict() == pytest.approx({"0.1": 0.02, "0.2": 0.04, "0.1 and 0.2": 0.03})
+    both = found.loc["0.1 and 0.2"]
+    assert both.tasks == 3
+    assert 0.0149 < both.low < both.tau_over_last < both.high < 0.0451
+    # Families weigh as they are: a alone, or b and c.
+    assert (both.family_low, both.family_high) == pytest.approx((0.015, 0.0375))
+    only = ordered(parts, {"a", "nobody"}).set_index("cut")
+    assert only.loc["0.1 and 0.2"].tau_over_last == pytest.approx(0.015)
+    assert "| 5 | metalcx | 3 | +0.030 |" in "\n".join(order_page(ordered(parts)))
+    assert ordered(parts[parts.forecaster != "last"]).empty
