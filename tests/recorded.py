@@ -8,6 +8,12 @@ import numpy as np
 from strategies import SCORE, make
 
 from metalcx.curves import Curves, Metric
+from metalcx.decide import SearchRecord
+
+
+def whole(record: SearchRecord) -> str:
+    """All that a record holds, as text: its decisions and timeline hold NaN, which is not equal to itself."""
+    return repr(vars(record))
 
 
 def table(rows: Sequence[Sequence[float]], metric: Metric = SCORE, ids: list[object] | None = None) -> Curves:

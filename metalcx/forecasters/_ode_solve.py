@@ -80,7 +80,8 @@ def solve(drift_of: DriftOf, z0: Tensor, until: Tensor, method: str = "rk4") -> 
     if method not in FIXED:
         steps = steps.max().expand(len(steps))
     order = steps.argsort(descending=True, stable=True)
-    z, slope = [z0[order][None]], [drift_of(order)(z0.new_zeros(()), z0[order])[None]]
+    start = z0[order]
+    z, slope = [start[None]], [drift_of(order)(z0.new_zeros(()), start)[None]]
     for first, last, m in _stretches(steps):
         drift, grid = drift_of(order[:m]), STEP * torch.arange(first, last + 1, dtype=z0.dtype, device=z0.device)
         states = _solved(drift, z[-1][-1, :m], grid, method)[1:]

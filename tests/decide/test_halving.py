@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import flat, noisy, table
+from recorded import flat, noisy, table, whole
 from strategies import LOSS
 
 from metalcx.decide import ForecastScore, Recorded, SearchRecord, brackets, hyperband, successive_halving
@@ -69,10 +69,10 @@ def test_hyperband_with_one_bracket_is_halving() -> None:
     order = np.random.default_rng(3).permutation(40)
     # R of 1: a single bracket that trains one run to the end.
     one, other = (f(Recorded(curves), R=1, order=order[:1]) for f in (hyperband, successive_halving))
-    assert repr(one) == repr(other)
+    assert whole(one) == whole(other)
     first = brackets(9)[0]
     one = hyperband(Recorded(curves), R=9, order=order[: first.n])
-    assert repr(one) == repr(successive_halving(Recorded(curves), R=9, order=order, n=first.n))
+    assert whole(one) == whole(successive_halving(Recorded(curves), R=9, order=order, n=first.n))
 
 
 def test_hyperband_draws_without_replacement_and_takes_what_is_left() -> None:
@@ -105,7 +105,7 @@ def test_a_minimised_metric_is_searched_alike(search: object) -> None:
 def test_same_seed_same_search() -> None:
     curves = noisy(40, 9)
     one, same, other = (hyperband(Recorded(curves), R=9, seed=s) for s in (0, 0, 1))
-    assert repr(one) == repr(same)
+    assert whole(one) == whole(same)
     assert one.started != other.started
 
 

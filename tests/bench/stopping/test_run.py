@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import corpus
-from recorded import noisy
+from recorded import noisy, whole
 from strategies import SCORE, make
 
 from metalcx.bench import _bootstrap, run_stopping, run_transfer
@@ -222,4 +222,4 @@ def test_foreseen_promotions_are_those_of_a_forecast_at_a_time(workers: int) -> 
         asha(Recorded(bare), 27, order=order, workers=workers, score=score)
         for score in (direct, Foreseen(model, curves))
     ]
-    assert repr(searches[0]) == repr(searches[1])
+    assert whole(searches[0]) == whole(searches[1])
