@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from metalcx.curves import Curves
 from metalcx.decide._halving import thinnings, whole
 from metalcx.decide._record import Ledger, SearchRecord, top
 from metalcx.decide._score import LastValue, Score
@@ -100,17 +101,19 @@ class _Ladder:
                     return row, k
         return None
 
+    def reached(self, row: int, k: int, run: Curves) -> None:
+        """A run has come to a rung; what will not change is asked for once, as it comes."""
+        rung = self.rungs[k]
+        rung.rows.append(row)
+        if not self.score.learns:
+            rung.scores = np.append(rung.scores, self.ledger.scores(self.score, run))
+
     def _scores(self, rung: _Rung) -> npt.NDArray[np.float64]:
-        """Scores of a rung, as known when its runs reached it; only those are computed that may have changed."""
+        """Scores of a rung, as known when its runs reached it; asked for again only where they may have changed."""
         finished = self.ledger.n_finished
-        known = len(rung.scores)
-        stale = self.score.learns and (finished != rung.learned or known < len(rung.rows))
-        if stale or known < len(rung.rows):
-            new = np.array(rung.rows[0 if stale else known :], dtype=np.int64)
-            runs = self.ledger.trials.seen(new).truncate(rung.t)
-            scores = self.ledger.scores(self.score, runs)
-            rung.scores = scores if stale else np.concatenate([rung.scores, scores])
-            rung.learned = finished
+        if self.score.learns and (finished != rung.learned or len(rung.scores) < len(rung.rows)):
+            runs = self.ledger.trials.seen(np.array(rung.rows)).truncate(rung.t)
+            rung.scores, rung.learned = self.ledger.scores(self.score, runs), finished
         return rung.scores
 
     def _promote(self, row: int, k: int, count: int) -> None:
@@ -147,6 +150,5 @@ def _work(ladder: _Ladder, rows: IntArray, workers: int) -> None:
         # All that end at once are known before the next job is handed out.
         while jobs and jobs[0][0] == clock:
             _, _, row, rung, points = heapq.heappop(jobs)
-            ladder.rungs[rung].rows.append(row)
-            ladder.ledger.note(np.array([row]), np.array([points]), clock)
+            ladder.reached(row, rung, ladder.ledger.note(np.array([row]), np.array([points]), clock))
             free += 1

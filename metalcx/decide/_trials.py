@@ -116,20 +116,8 @@ class Recorded:
         waiting = ~self._started[index]
         if waiting.any():
             raise DataError(f"runs {name_some(self._curves.ids[index[waiting]])} were not started; advance them first")
-        whole, length = self._curves, self._taken[index]
-        offsets = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
-        points = np.arange(offsets[-1]) + np.repeat(whole.offsets[index] - offsets[:-1], length)
-        return replace(
-            whole,
-            ids=whole.ids[index],
-            offsets=offsets,
-            t=whole.t[points],
-            values={name: column[points] for name, column in whole.values.items()},
-            status=np.where(length < whole.length[index], "running", whole.status[index]).astype(object),
-            config=None if whole.config is None else whole.config.iloc[index].reset_index(drop=True),
-            arch=None if whole.arch is None else whole.arch[index],
-            group=None if whole.group is None else whole.group[index],
-        )
+        last = np.maximum(self._taken[index] - 1, 0)
+        return self._curves.take(index).truncate(self._t[index, last])
 
 
 def as_order(trials: Trials, order: npt.ArrayLike | None, seed: int | None) -> IntArray:
