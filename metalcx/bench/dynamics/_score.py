@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from metalcx.bench._order import tau
+from metalcx.bench._tau import tau
 from metalcx.bench.dynamics._fold import HORIZONS, Fold
 from metalcx.bench.dynamics._rows import Told
 from metalcx.curves._batch import IntArray

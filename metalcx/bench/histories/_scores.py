@@ -9,7 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 
-from metalcx.bench._order import tau
+from metalcx.bench._tau import tau
 from metalcx.curves import Curves
 from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.histories import HistoryCorpus, HistoryForecaster, peak_so_far

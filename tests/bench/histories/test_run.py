@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from metalcx.bench._order import tau
+from metalcx.bench._tau import tau
 from metalcx.bench.histories import _run as _histories
 from metalcx.bench.histories import _scores
 from metalcx.bench.histories._scores import OURS, PLAIN, RAW, judged_tasks, scores
