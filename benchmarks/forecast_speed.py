@@ -4,7 +4,8 @@
 
 Made-up curves of 100 points; support of K = 5, 20 and 100 complete runs, 1,000 running ones of which a tenth to six
 tenths are seen, forecast at their end. The least of `--repeat`; on all cores that torch takes. Meta-training is of
-made-up tasks, in steps a second of 512 requests; where there is a C++ compiler, compiled by torch too. `metalcx-base` is as it ships, and is timed from a cold start too.
+made-up tasks, in steps a second of 512 requests; where there is a C++ compiler, compiled by torch too. `metalcx-base`
+is as it ships, and is timed from a cold start too.
 LC-PFN reads no support; it is asked for runs of one cut at a time, has the size of the dynamics benchmark or the
 published one, and is not trained, which does not change its time.
 Writes `results/forecast_speed.csv`.

@@ -11,8 +11,8 @@ import pandas as pd
 
 from metalcx import __version__
 from metalcx.bench._files import write_whole
-from metalcx.bench._tau import tau
 from metalcx.bench._study import Progress
+from metalcx.bench._tau import tau
 from metalcx.bench.histories._scores import (
     CURVES,
     DRAWS,
