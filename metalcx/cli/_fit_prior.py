@@ -87,10 +87,12 @@ def fit_prior(
 
 
 def _draw(model: TransferModel, picture: Path) -> None:
+    from matplotlib.figure import Figure
+
     from metalcx.reports import plot_forest
 
-    figure = plot_forest(model.priors[0].effects).get_figure(root=True)
-    assert figure is not None
+    figure = plot_forest(model.priors[0].effects).figure
+    assert isinstance(figure, Figure)
     buffer = BytesIO()
     figure.savefig(buffer, format=picture.suffix.lower().removeprefix("."))
     write_whole(picture, lambda file: file.write(buffer.getvalue()))
