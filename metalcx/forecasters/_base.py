@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtri
 
 from metalcx.curves import Curves, Metric, PaddedCurves
-from metalcx.curves._batch import FloatArray
+from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.errors import DataError, name_some
 from metalcx.protocol import LEVELS, At, Forecast, resolve_at
 
@@ -25,6 +26,10 @@ NORMAL = np.asarray(ndtri(LEVELS), dtype=np.float64)
 
 #: Runs that are forecast at once: what is computed on the way then fits in caches, and memory does not grow with runs.
 PIECE = 1024
+
+#: A support of which as many distinct beginnings are forecast at once as runs. What a beginning takes grows with the
+#: square of the support: each of its runs is compared with each other.
+USUAL = 20
 
 
 @dataclass(frozen=True)
@@ -176,18 +181,16 @@ class BaseForecaster(ABC):
 
     def _alive(self, prefix: PaddedCurves, times: FloatArray, queries: Curves) -> tuple[FloatArray, FloatArray]:
         """Oriented point (n, m) and quantiles (n, m, levels) of runs that have not diverged."""
-        floored = self._floored(prefix)
-        rows, columns = np.nonzero(times > prefix.t_last[:, None])
+        floored, later = self._floored(prefix), times > prefix.t_last[:, None]
         seen = prefix.at(times)
         point, values = seen.copy(), np.repeat(seen[..., None], len(LEVELS), -1)
-        for start in range(0, len(floored), PIECE):
-            stop = start + PIECE
-            here = slice(*np.searchsorted(rows, (start, stop)))
-            if here.start == here.stop:
+        for piece in _pieces(prefix, times, later, len(self.support)):
+            rows, columns = np.nonzero(later[piece])
+            if not len(rows):
                 continue
-            own, asked = (floored, queries) if len(floored) <= PIECE else _piece(floored, queries, start, stop)
-            where = rows[here], columns[here]
-            point[where], values[where] = self._predict(own, rows[here] - start, times[where], asked)
+            own, asked = (floored, queries) if len(piece) == len(prefix) else (floored.take(piece), queries.take(piece))
+            where = piece[rows], columns
+            point[where], values[where] = self._predict(own, rows, times[where], asked)
         return point, values
 
     @abstractmethod
@@ -204,9 +207,25 @@ class BaseForecaster(ABC):
         """
 
 
-def _piece(prefix: PaddedCurves, queries: Curves, start: int, stop: int) -> tuple[PaddedCurves, Curves]:
-    part = np.arange(start, min(stop, len(prefix)))
-    return prefix.take(part), queries.take(part)
+def _pieces(prefix: PaddedCurves, times: FloatArray, later: npt.NDArray[np.bool_], k: int) -> list[IntArray]:
+    """Runs that are forecast at once, as positions: those seen and asked about at the same times stand together.
+
+    Args:
+        prefix: n runs.
+        times: What is asked, shape (n, m).
+        later: Which of that was not observed yet, shape (n, m).
+        k: Runs of the support.
+    """
+    n, most = len(prefix), max(PIECE * USUAL**2 // max(k, 1) ** 2, 1)
+    if n <= PIECE and later.sum() <= most:
+        return [np.arange(n)]
+    own = np.column_stack([prefix.t[:, 0], prefix.t_last, times])
+    kind = np.unique(own, axis=0, return_inverse=True)[1].reshape(-1)
+    order = np.argsort(kind, kind="stable")
+    new = np.diff(kind[order], prepend=-1) > 0
+    described = np.cumsum(np.where(new, later[order].sum(1), 0)) - 1
+    ends = (np.diff(np.arange(n) // PIECE) > 0) | (np.diff(described // most) > 0)
+    return np.split(order, np.flatnonzero(ends) + 1) if ends.any() else [np.arange(n)]
 
 
 def gaussian(point: FloatArray, sigma: FloatArray) -> FloatArray:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
-from metalcx.curves._batch import FloatArray
+from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.forecasters._aligned import Aligned, Shapes
 
 Expert = Callable[[Aligned], FloatArray]
+BoolArray = npt.NDArray[np.bool_]
 
 #: Support size at which the robust slope is trusted half.
 SLOPE_PRIOR = 4.0
@@ -57,12 +59,52 @@ def theil_sen(a: Aligned) -> FloatArray:
     if a.k < 2:
         return shift(a)
     x, z = a.past.last, a.future
-    i, j = np.triu_indices(a.k, 1)
+    slope = _shrunk(_median_where(*_slopes(x, z)), a.k)
+    return slope * a.query.last + np.median(z - slope * x, 1, keepdims=True)
+
+
+def theil_sen_left_out(a: Aligned) -> FloatArray:
+    """`theil_sen` of each support run from the others, shape (u, K); needs K >= 3.
+
+    The slopes are sorted once: without the K - 1 of one run, those in the middle are found by counting.
+    """
+    x, z, k = a.past.last, a.future, a.k
+    slope, steep = _slopes(x, z)
+    slope = np.where(steep, slope, np.inf)
+    order = np.argsort(slope, 1)
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.broadcast_to(np.arange(order.shape[1]), order.shape), 1)
+    # Slopes in which each run has a part, (K, K - 1), and how many of the others are before each of them.
+    first, second = np.triu_indices(k, 1)
+    own = np.stack([np.flatnonzero((first == run) | (second == run)) for run in range(k)])
+    before = np.sort(rank[:, own], -1) - np.arange(k - 1)
+    count = steep.sum(1, keepdims=True) - steep[:, own].sum(-1)
+    ordered = np.take_along_axis(slope, order, 1)
+
+    def remaining(n: IntArray) -> FloatArray:
+        return np.take_along_axis(ordered, np.minimum(n + (before <= n[..., None]).sum(-1), ordered.shape[1] - 1), 1)
+
+    middle = (remaining(np.maximum(count - 1, 0) // 2) + remaining(count // 2)) / 2
+    line = _shrunk(np.where(count > 0, middle, 1.0), k - 1)
+    others = _others(k)
+    return line * x + np.median(z[:, others] - line[..., None] * x[:, others], -1)
+
+
+def _others(k: int) -> IntArray:
+    """All runs but one, for each of K, shape (K, K - 1)."""
+    return np.array([[j for j in range(k) if j != run] for run in range(k)], dtype=np.int64)
+
+
+def _slopes(x: FloatArray, z: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Slopes between all pairs of K runs, and which of these are apart enough to have one, shape (u, K (K - 1) / 2)."""
+    i, j = np.triu_indices(x.shape[1], 1)
     dx, dz = x[:, i] - x[:, j], z[:, i] - z[:, j]
     steep = np.abs(dx) > 1e-9 * (np.abs(x).max(1, keepdims=True) + 1e-300)
-    slope = _median_where(dz / np.where(steep, dx, 1.0), steep)
-    slope = 1.0 + (slope - 1.0) * a.k / (a.k + SLOPE_PRIOR)
-    return slope * a.query.last + np.median(z - slope * x, 1, keepdims=True)
+    return dz / np.where(steep, dx, 1.0), steep
+
+
+def _shrunk(slope: FloatArray, k: int) -> FloatArray:
+    return 1.0 + (slope - 1.0) * k / (k + SLOPE_PRIOR)
 
 
 def ratio(a: Aligned) -> FloatArray:
@@ -94,6 +136,13 @@ def trend_shift(a: Aligned) -> FloatArray:
     return trend(a) + np.median(miss, 1, keepdims=True)
 
 
+def trend_shift_left_out(a: Aligned) -> FloatArray:
+    """`trend_shift` of each support run from the others, shape (u, K); no run's power law knows another."""
+    gain = _power_law_gain(a.past, a)
+    miss = a.future - a.past.last - gain
+    return a.past.last + gain + np.median(miss[:, _others(a.k)], -1)
+
+
 def smooth(a: Aligned) -> FloatArray:
     """The mean of the last quarter of the prefix plus the support's median gain over it: the shift of noisy curves."""
     recent = a.query.means[..., -2:].mean(-1)
@@ -122,7 +171,7 @@ def _power_law_gain(s: Shapes, a: Aligned) -> FloatArray:
     return np.where(span > 0, np.clip(move, -reach, reach), 0.0)
 
 
-def _median_where(values: FloatArray, mask: np.ndarray) -> FloatArray:
+def _median_where(values: FloatArray, mask: BoolArray) -> FloatArray:
     """Median along axis 1 of the values under `mask`, shape (u, 1); 1 where there is none."""
     ordered = np.sort(np.where(mask, values, np.inf), 1)
     count = mask.sum(1, keepdims=True)

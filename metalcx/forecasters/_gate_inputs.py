@@ -16,11 +16,14 @@ import numpy as np
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError
 from metalcx.forecasters._aligned import WINDOWS, Aligned
-from metalcx.forecasters._panel import EXPERTS, held_out, points
+from metalcx.forecasters._panel import EXPERTS, Fitted, fitted, held_out, points
 from metalcx.forecasters._simple import prior_scale
 
 #: The experts between which the gate chooses.
 GATED = tuple(EXPERTS)
+
+#: Those, and the centre.
+JUDGED = (*GATED, "med5")
 
 #: Raised with any formula here, so that episodes that were described by another are not taken for these.
 FEATURES_VERSION = 2
@@ -54,9 +57,10 @@ class GateInputs:
 
 def gate_inputs(a: Aligned) -> GateInputs:
     """Run all experts and describe the requests; see `GateInputs`."""
-    panel = points(a, (*GATED, "med5"))
+    known = fitted(a, JUDGED)
+    panel = points(a, JUDGED, known)
     centre = panel[..., -1]
-    errors, bias, anchor, missed = _track_record(a)
+    errors, bias, anchor, missed = _track_record(a, known)
     offsets = np.clip((panel[..., :-1] - centre[..., None]) / anchor[..., None], -REACH, REACH)
     wide = (*centre.shape, len(GATED))
     parts = [
@@ -71,13 +75,13 @@ def gate_inputs(a: Aligned) -> GateInputs:
     return GateInputs(x, offsets, centre, anchor, missed)
 
 
-def _track_record(a: Aligned) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _track_record(a: Aligned, known: Fitted) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Log error (u, Q, E) and bias (u, E) of each expert on the support, the anchor (u, Q), what med5 missed (u, K)."""
     prior = prior_scale(a)
     if a.k < 2:
         none = np.zeros((len(a.t), len(GATED)))
         return none[:, None], none, prior, np.zeros_like(a.future)
-    miss = held_out(a, (*GATED, "med5")) - a.future[..., None]
+    miss = held_out(a, JUDGED, known) - a.future[..., None]
     size = np.abs(miss).mean(1)
     # The prior is bounded by what the support shows, so that one wild prefix does not decide.
     tiny = 1e-9 * np.abs(a.future).max(1, keepdims=True) + 1e-300

@@ -35,7 +35,7 @@ def _standardised(a: Aligned) -> tuple[FloatArray, FloatArray]:
 RIDGE = np.array([0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
 
 
-def ridge_parts(a: Aligned) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def ridge_parts(a: Aligned) -> tuple[FloatArray, FloatArray]:
     """Queries' points (u, Q) and leave-one-out points of the support (u, K), at the penalty chosen by the latter."""
     fs, fq = _standardised(a)
     gain = a.future - a.past.last
@@ -50,7 +50,7 @@ def ridge_parts(a: Aligned) -> tuple[FloatArray, FloatArray, FloatArray, FloatAr
     choice = np.argmin((held_out**2).sum(-1), 1)
     u = np.arange(len(choice))
     points = a.query.last + mean + np.einsum("uqp,up->uq", fq, weights[u, choice])
-    return points, a.future - held_out[u, choice]  # type: ignore[return-value]
+    return points, a.future - held_out[u, choice]
 
 
 def ridge(a: Aligned) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,23 +37,48 @@ EXPERTS: dict[str, Expert] = {
 #: What med5 is the median of: the best control that uses no source data.
 MED5 = ("affine", "shift", "theil_sen", "gp", "ridge")
 
-#: Where leave-one-out points come without refitting.
-_CLOSED_FORM = {"ridge": learners.ridge_parts, "gp": learners.gp_parts}
+#: Points of queries and, without refitting, leave-one-out points of the support.
+Fitted = dict[str, tuple[FloatArray, FloatArray]]
+
+_FITTED = {"ridge": learners.ridge_parts, "gp": learners.gp_parts}
+
+#: Where leave-one-out points come with less work than an expert a run.
+_LEFT_OUT: dict[str, Expert] = {
+    "theil_sen": simple.theil_sen_left_out,
+    "trend": lambda a: simple.trend(replace(a, query=a.past)),
+    "trend_shift": simple.trend_shift_left_out,
+}
+
+#: Support size from which leave-one-out points come in closed form.
+CLOSED = 4
 
 
-def points(a: Aligned, names: Sequence[str]) -> FloatArray:
-    """Points of each named expert (med5 among them) for the queries; shape (u, Q, len(names))."""
-    return _table(names, {name: EXPERTS[name](a) for name in _needed(names)})
+def fitted(a: Aligned, names: Sequence[str]) -> Fitted:
+    """What `points` and `held_out` of the named experts both need, and is dear; nothing below `CLOSED`."""
+    return {name: _FITTED[name](a) for name in _needed(names) if name in _FITTED and a.k >= CLOSED}
 
 
-def held_out(a: Aligned, names: Sequence[str]) -> FloatArray:
+def points(a: Aligned, names: Sequence[str], known: Fitted | None = None) -> FloatArray:
+    """Points of each named expert (med5 among them) for the queries; shape (u, Q, len(names)).
+
+    Args:
+        a: What is asked.
+        names: Which.
+        known: What `fitted` said of it, if that was asked.
+    """
+    known = known or {}
+    return _table(names, {name: known[name][0] if name in known else EXPERTS[name](a) for name in _needed(names)})
+
+
+def held_out(a: Aligned, names: Sequence[str], known: Fitted | None = None) -> FloatArray:
     """Leave-one-out points of the support by each named expert; shape (u, K, len(names)); needs K >= 2."""
-    rest = a.leave_one_out()
-    closed = a.k >= 4
+    rest, known = a.leave_one_out(), fitted(a, names) if known is None else known
 
     def of(name: str) -> FloatArray:
-        if closed and name in _CLOSED_FORM:
-            return _CLOSED_FORM[name](a)[1]
+        if name in known:
+            return known[name][1]
+        if a.k >= CLOSED and name in _LEFT_OUT:
+            return _LEFT_OUT[name](a)
         return EXPERTS[name](rest).reshape(a.future.shape)
 
     return _table(names, {name: of(name) for name in _needed(names)})

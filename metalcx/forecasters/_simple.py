@@ -11,7 +11,7 @@ from metalcx.curves._batch import FloatArray
 from metalcx.errors import DataError, name_some
 from metalcx.forecasters._aligned import Aligned, align
 from metalcx.forecasters._base import BaseForecaster, gaussian
-from metalcx.forecasters._panel import EXPERTS, held_out, points
+from metalcx.forecasters._panel import EXPERTS, Fitted, fitted, held_out, points
 
 NAMES = (*EXPERTS, "med5")
 
@@ -45,14 +45,15 @@ class Baseline(BaseForecaster):
         self, prefix: PaddedCurves, rows: np.ndarray, times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, FloatArray]:
         aligned = align(self.support.curves, prefix, rows, times)
-        point = aligned.rows(points(aligned, (self.expert,))[..., 0])
-        return point, gaussian(point, aligned.rows(np.sqrt(self._variance(aligned))))
+        known = fitted(aligned, (self.expert,))
+        point = aligned.rows(points(aligned, (self.expert,), known)[..., 0])
+        return point, gaussian(point, aligned.rows(np.sqrt(self._variance(aligned, known))))
 
-    def _variance(self, a: Aligned) -> FloatArray:
+    def _variance(self, a: Aligned, known: Fitted) -> FloatArray:
         prior = prior_scale(a)
         if a.k < 2:
             return prior**2
-        return shrunk_variance(held_out(a, (self.expert,))[..., 0] - a.future, prior)
+        return shrunk_variance(held_out(a, (self.expert,), known)[..., 0] - a.future, prior)
 
 
 def shrunk_variance(errors: FloatArray, prior: FloatArray) -> FloatArray:

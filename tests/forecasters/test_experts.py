@@ -105,6 +105,15 @@ def test_held_out_is_the_expert_on_the_others(name: str) -> None:
     np.testing.assert_array_equal(panel.held_out(a, (name,))[0, :, 0], panel.EXPERTS[name](rest)[:, 0])
 
 
+@pytest.mark.parametrize("k", [4, 5, 12])
+def test_slopes_sorted_once_are_those_of_the_others_with_equal_runs_too(k: int) -> None:
+    rng = np.random.default_rng(k)
+    for x in (rng.normal(size=k), rng.integers(0, 3, k).astype(float), np.ones(k)):
+        a = ends(list(x), list(rng.normal(size=k)), 0.5)
+        of_others = panel.EXPERTS["theil_sen"](a.leave_one_out())[:, 0]
+        np.testing.assert_array_equal(panel.held_out(a, ("theil_sen",))[0, :, 0], of_others)
+
+
 def test_med5_is_the_median_of_its_five() -> None:
     a = wiggly(7, 4)
     parts = [panel.EXPERTS[name](a) for name in ("affine", "shift", "theil_sen", "gp", "ridge")]

@@ -76,10 +76,13 @@ def test_many_runs_are_forecast_piece_by_piece(name: str, monkeypatch: pytest.Mo
     queries = curves.take(np.arange(6, 18)).truncate([4, 12, 12, 12, 5, 6, 7, 3, 4, 5, 2, 8])
     at = [2.0, 11.5, 12.0]
     whole = model.forecast(queries, at)
-    monkeypatch.setattr(_base, "PIECE", 3)
-    pieces = model.forecast(queries, at)
-    np.testing.assert_allclose(pieces.values, whole.values, rtol=1e-8)
-    np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-8)
+    # Cut by the number of runs, and by what is described of distinct beginnings.
+    for piece, usual in ((3, 100), (20, 1)):
+        monkeypatch.setattr(_base, "PIECE", piece)
+        monkeypatch.setattr(_base, "USUAL", usual)
+        pieces = model.forecast(queries, at)
+        np.testing.assert_allclose(pieces.values, whole.values, rtol=1e-8)
+        np.testing.assert_allclose(pieces.mean, whole.mean, rtol=1e-8)
 
 
 def test_what_was_measured_of_a_diverged_run_is_known_and_the_rest_is_the_worst() -> None:
