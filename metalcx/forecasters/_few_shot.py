@@ -197,12 +197,21 @@ Step = Callable[[Sequence[Tensor]], None]
 
 
 def _adam(parameters: list[nn.Parameter], rate: float) -> Step:
-    optimiser = torch.optim.Adam(parameters, lr=rate)
+    """Adam (Kingma and Ba 2015, algorithm 1), to the bits of torch's, of which the first step imports a compiler."""
+    decay, decay_square, tiny = 0.9, 0.999, 1e-8
+    means = [(torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
+    done = 0
 
     def step(gradients: Sequence[Tensor]) -> None:
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        optimiser.step()
+        nonlocal done
+        done += 1
+        unbiased, unbiased_square = 1 - decay**done, (1 - decay_square**done) ** 0.5
+        with torch.no_grad():
+            for parameter, gradient, (mean, square) in zip(parameters, gradients, means, strict=True):
+                mean.lerp_(gradient, 1 - decay)
+                square.mul_(decay_square).addcmul_(gradient, gradient, value=1 - decay_square)
+                scale = (square.sqrt() / unbiased_square).add_(tiny)
+                parameter.addcdiv_(mean, scale, value=-rate / unbiased)
 
     return step
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -118,8 +119,7 @@ class OdeNetwork(nn.Module):
         law = self.laws(runs)
         paths = self.paths(law, times, noise)
         seen = [self.reach(law, path, times, runs) for path in paths]
-        quantiles = torch.stack([self.decode(one, times) for one in seen]).mean(0)
-        return quantiles, law, torch.stack([path.lost for path in paths]).any(0)
+        return self.decode(seen, times), law, torch.stack([path.lost for path in paths]).any(0)
 
     def laws(self, runs: Runs) -> Law:
         """How each run starts and what drives it."""
@@ -189,15 +189,18 @@ class OdeNetwork(nn.Module):
         state = path.at(run, times.s) if self.config.dynamics == "ode" else self._direct(path.z[0, run], own, times.s)
         return Reached(torch.cat([state, own.push, told], 1), path.lost[run, None])
 
-    def decode(self, reached: Reached, times: Times) -> Tensor:
-        """Quantiles of each request; shape (members, b, levels)."""
-        correction = self.out(self.drop(silu(self.read(reached.state))))
-        if not self.config.experts:
-            alone = torch.where(reached.lost, 0.0, correction) + LAST_ALONE.to(correction)
-            return self.gate.decode(alone.expand(self.config.gate.members, -1, -1), times.offsets)
-        share = torch.sigmoid(self.share(self._standard(times.x)))
-        correction = torch.where(reached.lost, 0.0, share * correction)
-        return self.gate.decode(self.gate.head(self.gate.embed(times.x)) + correction, times.offsets)
+    def decode(self, reached: Sequence[Reached], times: Times) -> Tensor:
+        """Quantiles of each request, means over draws; shape (members, b, levels)."""
+        corrections = [self.out(self.drop(silu(self.read(one.state)))) for one in reached]
+        if self.config.experts:
+            share = torch.sigmoid(self.share(self._standard(times.x)))
+            corrections = [share * correction for correction in corrections]
+            # What the gate says is the same for all draws.
+            said = self.gate.head(self.gate.embed(times.x))
+        else:
+            said = LAST_ALONE.to(corrections[0]).expand(self.config.gate.members, 1, -1)
+        known = [torch.where(one.lost, 0.0, move) for one, move in zip(reached, corrections, strict=True)]
+        return torch.stack([self.gate.decode(said + move, times.offsets) for move in known]).mean(0)
 
     def _direct(self, z0: Tensor, law: Law, s: Tensor) -> Tensor:
         """A state at s without a way to it."""
