@@ -79,6 +79,7 @@ class Ledger:
         self.trials = trials
         self._started: dict[int, None] = {}
         self._finished: dict[int, float] = {}
+        self._over: Curves | None = None
         self._steps: list[Step] = []
         self._decisions: list[Decision] = []
         self._spent = 0
@@ -114,7 +115,9 @@ class Ledger:
 
     def finished(self) -> Curves:
         """The runs that have ended, in the order of ending."""
-        return self.trials.seen(np.array(list(self._finished), dtype=np.int64))
+        if self._over is None or len(self._over) < self.n_finished:
+            self._over = self.trials.seen(np.array(list(self._finished), dtype=np.int64))
+        return self._over
 
     def scores(self, score: Score, runs: Curves) -> FloatArray:
         """What `score` says of runs, knowing those that have ended."""

@@ -52,9 +52,6 @@ SHARES = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5)
 RUNGS = ((2, 1), (2, 3), (3, 1), (3, 2), (3, 3), (4, 1), (4, 3))
 ETAS = (2, 3, 4)
 
-#: Rungs that ASHA leaves out at the bottom.
-LEFT_OUT = (0, 1)
-
 Found = Iterator[tuple[str, Outcome]]
 
 #: Plays one order with so many workers: outcomes by setting.
@@ -131,7 +128,7 @@ def _search(settings: Mapping[str, Search], parallel: bool, recording: Recording
 
 HALVING = {f"eta {eta}, from {r}": partial(successive_halving, eta=eta, r=r) for eta, r in RUNGS}
 HYPERBAND = {f"eta {eta}": partial(hyperband, eta=eta, passes=None) for eta in ETAS}
-ASHA = {f"eta {eta}, without {s}": partial(asha, eta=eta, s=s) for eta in ETAS[1:] for s in LEFT_OUT}
+ASHA = {f"eta {eta}": partial(asha, eta=eta) for eta in ETAS[1:]}
 
 
 def _promoted(recording: Recording, model: Forecaster | None) -> Play:
