@@ -103,7 +103,8 @@ def test_golden_forecasts(name):
     train, test = power_laws(30, 12), power_laws(3, 12, seed=9)
     found = SRM(name).adapt(train, seed=3).forecast(test.truncate(5), at=12)
     width = found.quantile(0.8413447460685429) - found.mean
-    tolerance = 1e-6 if name == "ols" else 2e-3
+    # The forest of scikit-learn 1.6, the oldest that is allowed, is .0034 away.
+    tolerance = {"ols": 1e-6, "random-forest": 5e-3}.get(name, 2e-3)
     np.testing.assert_allclose(np.append(found.mean, width[0]), GOLDEN[name], atol=tolerance)
 
 
