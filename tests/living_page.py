@@ -33,7 +33,7 @@ class Visitor:
 
     def runs(self) -> int:
         """How many runs the page says that there are."""
-        return int(self.page.locator("#count").inner_text().split()[2])
+        return int(self.page.locator("#count").inner_text().split()[2].replace(",", ""))
 
     def fresh(self) -> str:
         """When, by the page, something changed last."""
