@@ -94,7 +94,8 @@ def _grow(visitor: Visitor, served: Page, workers: list[subprocess.Popen[bytes]]
 
     def whole() -> bool:
         seen.add(visitor.fresh())
-        if visitor.runs() >= (len(found) + 1) * count / 10 and len(found) < 9:
+        # A row at each tenth, of those that come with one look the last.
+        if 10 * visitor.runs() // count > 10 * (found[-1]["runs"] if found else 0) // count:
             found.append(figures())
         return visitor.runs() == count and all(worker.poll() is not None for worker in workers)
 
