@@ -124,8 +124,7 @@ class Aligned:
         """
         u, k = self.future.shape
         left = np.arange(k) if left is None else left
-        others = np.array([[j for j in range(k) if j != i] for i in left], dtype=np.int64).reshape(len(left), -1)
-        n = len(left)
+        others, n = others_of(k, left), len(left)
 
         def rest(a: FloatArray) -> FloatArray:
             return a[:, others].reshape(u * n, max(k - 1, 0), *a.shape[2:])
@@ -144,6 +143,12 @@ class Aligned:
             stretch=rest(self.stretch),
             place=np.stack([np.arange(u * n), np.zeros(u * n, dtype=np.int64)]),
         )
+
+
+def others_of(k: int, left: IntArray | None = None) -> IntArray:
+    """All of K runs but the one that is left out, a line for each of `left` (all by default), shape (L, K - 1)."""
+    left = np.arange(k) if left is None else left
+    return np.array([[j for j in range(k) if j != i] for i in left], dtype=np.int64).reshape(len(left), -1)
 
 
 def align(support: PaddedCurves, prefix: PaddedCurves, rows: IntArray, times: FloatArray) -> Aligned:

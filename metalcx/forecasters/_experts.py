@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metalcx.curves._batch import FloatArray, IntArray
-from metalcx.forecasters._aligned import Aligned, Shapes
+from metalcx.forecasters._aligned import Aligned, Shapes, others_of
 
 Expert = Callable[[Aligned], FloatArray]
 BoolArray = npt.NDArray[np.bool_]
@@ -86,13 +86,8 @@ def theil_sen_left_out(a: Aligned) -> FloatArray:
 
     middle = (remaining(np.maximum(count - 1, 0) // 2) + remaining(count // 2)) / 2
     line = _shrunk(np.where(count > 0, middle, 1.0), k - 1)
-    others = _others(k)
+    others = others_of(k)
     return line * x + np.median(z[:, others] - line[..., None] * x[:, others], -1)
-
-
-def _others(k: int) -> IntArray:
-    """All runs but one, for each of K, shape (K, K - 1)."""
-    return np.array([[j for j in range(k) if j != run] for run in range(k)], dtype=np.int64)
 
 
 def _slopes(x: FloatArray, z: FloatArray) -> tuple[FloatArray, BoolArray]:
@@ -140,7 +135,7 @@ def trend_shift_left_out(a: Aligned) -> FloatArray:
     """`trend_shift` of each support run from the others, shape (u, K); no run's power law knows another."""
     gain = _power_law_gain(a.past, a)
     miss = a.future - a.past.last - gain
-    return a.past.last + gain + np.median(miss[:, _others(a.k)], -1)
+    return a.past.last + gain + np.median(miss[:, others_of(a.k)], -1)
 
 
 def smooth(a: Aligned) -> FloatArray:

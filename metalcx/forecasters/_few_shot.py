@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from metalcx.curves._batch import FloatArray
 from metalcx.errors import DataError
@@ -197,21 +198,28 @@ Step = Callable[[Sequence[Tensor]], None]
 
 
 def _adam(parameters: list[nn.Parameter], rate: float) -> Step:
-    """Adam (Kingma and Ba 2015, algorithm 1), to the bits of torch's, of which the first step imports a compiler."""
-    decay, decay_square, tiny = 0.9, 0.999, 1e-8
-    means = [(torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
-    done = 0
+    """Steps of torch's function; the first step of its class imports a compiler, which takes longer than adapting."""
+    means, squares = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+    done = [torch.zeros(()) for _ in parameters]
 
     def step(gradients: Sequence[Tensor]) -> None:
-        nonlocal done
-        done += 1
-        unbiased, unbiased_square = 1 - decay**done, (1 - decay_square**done) ** 0.5
         with torch.no_grad():
-            for parameter, gradient, (mean, square) in zip(parameters, gradients, means, strict=True):
-                mean.lerp_(gradient, 1 - decay)
-                square.mul_(decay_square).addcmul_(gradient, gradient, value=1 - decay_square)
-                scale = (square.sqrt() / unbiased_square).add_(tiny)
-                parameter.addcdiv_(mean, scale, value=-rate / unbiased)
+            adam(
+                list(parameters),
+                list(gradients),
+                means,
+                squares,
+                [],
+                done,
+                foreach=False,
+                lr=rate,
+                beta1=0.9,
+                beta2=0.999,
+                eps=1e-8,
+                weight_decay=0.0,
+                amsgrad=False,
+                maximize=False,
+            )
 
     return step
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from metalcx.curves import PaddedCurves
 from metalcx.curves._batch import FloatArray, IntArray
-from metalcx.forecasters._aligned import Aligned, align
+from metalcx.forecasters._aligned import Aligned, align, others_of
 from metalcx.forecasters._gate_inputs import gate_inputs
 from metalcx.forecasters._gate_items import cut_times, left_out, middle_of
 from metalcx.forecasters._peers import BESIDE, Distances, comparable_left_out, courses, distances, gone, peers
@@ -133,7 +133,7 @@ def left_out_inputs(
     """
     k, left = len(support), left_out(len(support))
     n, parts = len(left), []
-    others = np.array([[j for j in range(k) if j != i] for i in left])
+    others = others_of(k, left)
     within = distances(known, known)
     comparing = np.stack([comparable_left_out(known, name)[left] for name in BESIDE], -1)
     beside = Distances(within[left[:, None], others], comparing, within[others[:, :, None], others[:, None]])

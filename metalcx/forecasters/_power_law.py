@@ -9,7 +9,7 @@ import numpy as np
 from metalcx.curves import Curves, PaddedCurves
 from metalcx.curves._batch import FloatArray, IntArray
 from metalcx.errors import DataError, name_some
-from metalcx.forecasters._aligned import Aligned, align
+from metalcx.forecasters._aligned import Aligned, align, others_of
 from metalcx.forecasters._base import BaseForecaster, gaussian
 from metalcx.forecasters._binning import binned, points_before
 from metalcx.forecasters._families import FAMILIES, Fit, fit
@@ -95,7 +95,7 @@ def _recalibrate(moves: FloatArray, gains: FloatArray) -> tuple[FloatArray, Floa
     if k < 2:
         return np.ones(u), (gains - moves).sum(1), np.empty((u, 0))
     rest = gains[:, None] - TRUST[:, None] * moves[:, None]
-    others = np.array([[j for j in range(k) if j != i] for i in range(k)])
+    others = others_of(k)
     errors = rest - np.median(rest[..., others], -1)
     chosen = np.argmin(np.abs(errors).sum(-1), 1) if k > 2 else np.zeros(u, dtype=np.int64)
     row = np.arange(u)
