@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import platform
 import shlex
 import shutil
@@ -26,6 +27,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -161,13 +163,14 @@ def trained(device: str, steps: int = 60) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def compiled() -> Iterator[None]:
-    """The forward pass of the ODE's network, and what autograd makes of it, compiled by torch."""
+    """The forward pass of the ODE's network, and what autograd makes of it, compiled anew by torch."""
     plain = OdeNetwork.forward
-    OdeNetwork.forward = torch.compile(plain, dynamic=True)  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        OdeNetwork.forward = plain  # type: ignore[method-assign]
+    with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=cache):
+        OdeNetwork.forward = torch.compile(plain, dynamic=True)  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            OdeNetwork.forward = plain  # type: ignore[method-assign]
 
 
 def main() -> None:
