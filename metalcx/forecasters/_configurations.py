@@ -58,15 +58,15 @@ class ConfigurationSpace:
 
         A missing number counts as the support's mean, an unseen category is unlike all others.
         """
-        names = [name for name, *_ in (*self.numbers, *self.categories)]
-        config = None if config is None else config.rename(columns=str)
-        if config is None or not names or any(name not in config for name in names):
+        names = [name for name, *_ in self.numbers] + [name for name, _ in self.categories]
+        columns = {} if config is None else {str(name): config[name] for name in config}
+        if not names or any(name not in columns for name in names):
             return np.zeros((n, 0)), np.zeros(n, dtype=bool)
-        parts = [relative(numeric(config[c]), log, mid, wide)[:, None] for c, log, mid, wide in self.numbers]
+        parts = [relative(numeric(columns[c]), log, mid, wide)[:, None] for c, log, mid, wide in self.numbers]
         for name, levels in self.categories:
-            text = config[name].astype(object).map(str).to_numpy()
+            text = columns[name].astype(object).map(str).to_numpy()
             parts.append((text[:, None] == np.array(levels, dtype=object)) * 1.0)
-        return np.concatenate(parts, 1), config[names].notna().any(axis=1).to_numpy()
+        return np.concatenate(parts, 1), np.any([columns[name].notna() for name in names], axis=0)
 
 
 def relative(values: FloatArray, log: bool, centre: float, spread: float) -> FloatArray:

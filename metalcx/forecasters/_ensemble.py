@@ -6,20 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+import numpy as np
 import numpy.typing as npt
 
-from metalcx.curves import Curves
+from metalcx.curves import Curves, PaddedCurves
+from metalcx.curves._batch import FloatArray
 from metalcx.errors import ModelError
-from metalcx.forecasters._base import Support
+from metalcx.forecasters._base import BaseForecaster, Support
 from metalcx.forecasters._expert_gate import ExpertGate
 from metalcx.forecasters._graph_ode import LatentGraphODE
-from metalcx.protocol import At, Forecast
+from metalcx.protocol import SHARES
 
 Tensors = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(BaseForecaster):
     """Mean of the quantiles of an expert gate and a latent graph ODE (Vincent's average), each adapted for itself.
 
     They learned from other episodes and err on other tasks: the ODE is ahead where runs end at times of their own, the
@@ -33,20 +35,23 @@ class Ensemble:
     gate: ExpertGate = field(default_factory=ExpertGate)
     ode: LatentGraphODE = field(default_factory=LatentGraphODE)
 
-    @property
-    def support(self) -> Support:
-        """What both were adapted to."""
-        return self.gate.support
+    def _fitted(self, steps: int | None, seed: int) -> Self:
+        gate, ode = replace(self.gate, support=self.support), replace(self.ode, support=self.support)
+        return replace(self, gate=gate._fitted(steps, seed), ode=ode._fitted(steps, seed))
 
-    def adapt(self, support: Curves, *, steps: int | None = None, seed: int = 0) -> Self:
-        """See `metalcx.protocol.Forecaster.adapt`; `steps` are those of each."""
-        gate = self.gate.adapt(support, steps=steps, seed=seed)
-        return replace(self, gate=gate, ode=self.ode.adapt(support, steps=steps, seed=seed))
+    def _predict(
+        self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
+    ) -> tuple[FloatArray, FloatArray]:
+        # Queries are brought beside the support once, and read by both.
+        ode, asked = self.ode._beside_gate(prefix, rows, times, queries)
+        gate = self.gate._answers(asked, prefix, rows, queries)
 
-    def forecast(self, queries: Curves, at: At) -> Forecast:
-        """See `metalcx.protocol.Forecaster.forecast`."""
-        gate, ode = self.gate.forecast(queries, at), self.ode.forecast(queries, at)
-        return replace(gate, values=(gate.values + ode.values) / 2, point=(gate.point + ode.point) / 2)
+        def bounded(values: FloatArray) -> FloatArray:
+            # Each is a forecast by itself, and says nothing that the metric cannot be.
+            return queries.metric.sign * queries.metric.clip(queries.metric.sign * values)
+
+        point = (bounded(gate @ SHARES) + bounded(ode @ SHARES)) / 2
+        return point, (bounded(gate) + bounded(ode)) / 2
 
     # What the hub stores.
 
@@ -80,6 +85,7 @@ class Ensemble:
         gate, ode = _parted(tensors)
         return replace(
             self,
+            support=Support.of(support),
             gate=self.gate.with_delta(support, config["gate"], gate),
             ode=self.ode.with_delta(support, config["ode"], ode),
         )

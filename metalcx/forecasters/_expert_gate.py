@@ -22,7 +22,7 @@ from metalcx.forecasters._gate_inputs import GATED, N_FEATURES, check_made_for
 from metalcx.forecasters._gate_items import cut_times, left_out, support_items
 from metalcx.forecasters._gate_lesson import gate_lesson
 from metalcx.forecasters._gate_network import MEDIAN, GateConfig, GateNetwork
-from metalcx.forecasters._requests import requests
+from metalcx.forecasters._requests import Requests, requests
 from metalcx.forecasters._residual import ResidualGP, explained, packed, unpacked
 from metalcx.forecasters._traits import Traits, counting, traits
 from metalcx.forecasters._width import width_factor
@@ -104,14 +104,19 @@ class ExpertGate(BaseForecaster):
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, FloatArray]:
-        asked = requests(self.support.curves, prefix, rows, times)
+        values = self._answers(requests(self.support.curves, prefix, rows, times), prefix, rows, queries)
+        return values @ SHARES, values
+
+    def _answers(
+        self, asked: Requests, prefix: PaddedCurves, rows: npt.NDArray[np.int64], queries: Curves
+    ) -> FloatArray:
+        """Quantiles, oriented, shape (b, levels), of what is asked about `rows` of `prefix`."""
         scaled = self.net.predict(asked.x, asked.offsets)
         middle = scaled[:, MEDIAN : MEDIAN + 1]
         scaled = middle + self.width * (scaled - middle)
         if self.process is not None:
             scaled = scaled + self.process.shift(self._traits(queries), prefix.t_last)[rows, None]
-        values = asked.values(scaled)
-        return values @ SHARES, values
+        return asked.values(scaled)
 
     # What the hub stores.
 

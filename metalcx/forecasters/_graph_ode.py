@@ -25,6 +25,7 @@ from metalcx.forecasters._ode_inputs import RunInputs, TimeInputs, left_out_inpu
 from metalcx.forecasters._ode_network import OdeNetwork, Reached
 from metalcx.forecasters._ode_tensors import Runs, Times, as_runs, as_times
 from metalcx.forecasters._reader import TraitsReader, changed, check_width, encoder_of, loaded, tensors_of
+from metalcx.forecasters._requests import Requests
 from metalcx.forecasters._residual import ResidualGP, explained, packed, unpacked
 from metalcx.forecasters._width import width_factor
 from metalcx.protocol import SHARES
@@ -125,22 +126,28 @@ class LatentGraphODE(TraitsReader, BaseForecaster):
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, FloatArray]:
+        values, _ = self._beside_gate(prefix, rows, times, queries)
+        return values @ SHARES, values
+
+    def _beside_gate(
+        self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
+    ) -> tuple[FloatArray, Requests]:
+        """Quantiles, oriented, shape (b, levels), and what an expert gate would read of the same forecasts."""
         own = self._traits(queries)
-        runs, asked = ode_inputs(self.support.curves, prefix, rows, times, own, self._known)
+        runs, asked, requests = ode_inputs(self.support.curves, prefix, rows, times, own, self._known)
         scaled, lost = self._quantiles(runs, asked)
         if lost.any():
             warnings.warn(
                 f"the state of runs {name_some(queries.ids[lost])} stopped being numbers; their forecasts are those of "
                 "the expert gate alone",
                 RuntimeWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         middle = scaled[:, MEDIAN : MEDIAN + 1]
         scaled = middle + self.width * (scaled - middle)
         if self.process is not None:
             scaled = scaled + self.process.shift(own, prefix.t_last)[rows, None]
-        values = asked.centre + asked.anchor * scaled
-        return values @ SHARES, values
+        return requests.values(scaled), requests
 
     def _quantiles(self, runs: RunInputs, times: TimeInputs) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         """In anchors around the centre, shape (b, levels), and which runs were lost, shape (n,).

@@ -15,6 +15,7 @@ from metalcx.forecasters._aligned import Aligned, align, others_of
 from metalcx.forecasters._gate_inputs import gate_inputs
 from metalcx.forecasters._gate_items import cut_times, left_out, middle_of
 from metalcx.forecasters._peers import BESIDE, Distances, comparable_left_out, courses, distances, gone, peers
+from metalcx.forecasters._requests import Requests, rows_of
 from metalcx.forecasters._traits import COMPANIONS, Traits
 
 Float32 = npt.NDArray[np.float32]
@@ -98,8 +99,8 @@ def ode_inputs(
     times: FloatArray,
     query: Traits,
     known: Traits,
-) -> tuple[RunInputs, TimeInputs]:
-    """Describe queries and forecasts of them.
+) -> tuple[RunInputs, TimeInputs, Requests]:
+    """Describe queries and forecasts of them; the last is what `requests` says of the forecasts.
 
     Args:
         support: K runs, oriented.
@@ -115,7 +116,8 @@ def ode_inputs(
     course = courses(gone(support, prefix.t_last, unit))
     described = _described(a, Distances.of(query, known, asked))
     runs = _runs(described, prefix, unit, query, course)
-    return runs, _times(described, rows, log_time(times - prefix.t_last[rows], unit[rows]))
+    s = log_time(times - prefix.t_last[rows], unit[rows])
+    return runs, _times(described, rows, s), Requests.of(described, n)
 
 
 def left_out_inputs(
@@ -158,8 +160,7 @@ def left_out_inputs(
 def _described(a: Aligned, beside: Distances) -> dict[str, FloatArray]:
     """What is known of each row of an alignment."""
     inputs = gate_inputs(a)
-    own = {name: a.rows(getattr(inputs, name)) for name in ("x", "offsets", "centre", "anchor")}
-    return own | vars(peers(a, inputs, beside))
+    return rows_of(a, inputs) | vars(peers(a, inputs, beside))
 
 
 def _runs(

@@ -127,7 +127,7 @@ class RankNet(TraitsReader, BaseForecaster):
 
         In double precision: in single, a forecast would change with its batch mates in the sixth digit.
         """
-        runs, asked = ode_inputs(self.support.curves, prefix, rows, times, self._traits(queries), self._known)
+        runs, asked, _ = ode_inputs(self.support.curves, prefix, rows, times, self._traits(queries), self._known)
         weights = {name: value.double() for name, value in self.net.state_dict().items()}
         given = as_times(asked, torch.float64)
         with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,8 @@ import numpy.typing as npt
 
 from metalcx.curves import PaddedCurves
 from metalcx.curves._batch import FloatArray
-from metalcx.forecasters._aligned import align
-from metalcx.forecasters._gate_inputs import gate_inputs
+from metalcx.forecasters._aligned import Aligned, align
+from metalcx.forecasters._gate_inputs import GateInputs, gate_inputs
 from metalcx.forecasters._memory import remembered
 
 
@@ -30,6 +31,12 @@ class Requests:
     centre: FloatArray
     anchor: FloatArray
 
+    @classmethod
+    def of(cls, rows: Mapping[str, FloatArray], first: int = 0) -> Requests:
+        """Those of `rows_of` from `first` on."""
+        x, offsets, centre, anchor = (rows[name][first:] for name in ("x", "offsets", "centre", "anchor"))
+        return cls(x, offsets, centre[:, None], anchor[:, None])
+
     def values(self, scaled: FloatArray) -> FloatArray:
         """From anchors around the centre, shape (b, ...), to oriented values."""
         return self.centre + self.anchor * scaled
@@ -39,7 +46,9 @@ class Requests:
 def requests(support: PaddedCurves, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray) -> Requests:
     """Describe forecasts of queries `rows` of `prefix` at `times`, both of shape (b,)."""
     a = align(support, prefix, rows, times)
-    inputs = gate_inputs(a)
-    return Requests(
-        a.rows(inputs.x), a.rows(inputs.offsets), a.rows(inputs.centre)[:, None], a.rows(inputs.anchor)[:, None]
-    )
+    return Requests.of(rows_of(a, gate_inputs(a)))
+
+
+def rows_of(a: Aligned, inputs: GateInputs) -> dict[str, FloatArray]:
+    """What the gate reads of each row of an alignment, by name."""
+    return {name: a.rows(getattr(inputs, name)) for name in ("x", "offsets", "centre", "anchor")}

@@ -157,7 +157,7 @@ def _episode(
     single = job.first != NONE and job.second == NONE
     arch = rows[job.first] if single else np.full(len(curves), -1)
     query, known = _traits(tasks[job.first] if single else None, drawn, embeddings, arch)
-    runs, times = ode_inputs(drawn.support, drawn.prefix, drawn.rows, drawn.times, query, known)
+    runs, times, _ = ode_inputs(drawn.support, drawn.prefix, drawn.rows, drawn.times, query, known)
     miss = drawn.truth[:, None] - times.centre
     typical = float(np.abs(miss).mean()) + 0.02 * drawn.scale
     arrays = {f"run_{f.name}": _half(f.name, getattr(runs, f.name)) for f in fields(RunInputs) if f.name != "arch"}

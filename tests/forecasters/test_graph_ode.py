@@ -34,11 +34,11 @@ QUERIES = synthetic_curves(5, 12, seed=2).truncate(np.array([2.0, 3, 5, 7, 9]))
 
 def shaken(config: OdeConfig = SMALL, seed: int = 0, **known) -> LatentGraphODE:
     """A model of random weights, none of which is 0."""
-    network, generator = OdeNetwork(config).eval(), torch.Generator().manual_seed(seed)
+    model, generator = LatentGraphODE(config, **known), torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for weight in network.parameters():
+        for weight in model.network.parameters():
             weight.add_(0.2 * torch.randn(weight.shape, generator=generator))
-    return LatentGraphODE(config, network, **known)
+    return model
 
 
 def with_cells(curves, cells, config=None):
@@ -92,7 +92,7 @@ def laws(model, k, told=True):
     own = model_traits(adapted, queries)
     prefix = queries.padded()
     args = (adapted.support.curves, prefix, np.arange(5), np.full(5, 12.0), own, adapted._known)
-    runs, _ = ode_inputs(*args)
+    runs, *_ = ode_inputs(*args)
     if told:
         runs.evidence[:] = 1.0
     with torch.no_grad():
