@@ -61,7 +61,6 @@ COPIES = {
     "benchmarks/stopping-base.md": "benchmarks/results/stopping/base/tables.md",
     "benchmarks/searches.md": "benchmarks/results/searches/tables.md",
     "benchmarks/suggest.md": "benchmarks/results/suggest/suggest.md",
-    "benchmarks/suggest-smallnets.md": "benchmarks/results/suggest/smallnets/suggest.md",
     "benchmarks/histories.md": "benchmarks/results/histories/tables.md",
     "benchmarks/histories-fresh.md": "benchmarks/results/histories-fresh/tables.md",
     **{f"corpora/cards/{p.name}": f"datasets/cards/{p.name}" for p in sorted((ROOT / "datasets/cards").glob("*.md"))},
