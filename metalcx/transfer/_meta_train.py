@@ -74,9 +74,7 @@ def meta_train(
         ModelError: If `work` holds the checkpoint of another training.
     """
     config = config or MetaConfig()
-    if not tasks:
-        raise DataError("no source task is left to learn from; give another corpus or hold out less")
-    pool = drawn_once(lambda: build_pool(tasks, config.pool, work / "pool", workers, progress))
+    pool = drawn_once(tasks, lambda: build_pool(tasks, config.pool, work / "pool", workers, progress))
     return train_on(pool, tasks, config, work / "checkpoint.safetensors", progress=progress)
 
 

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from metalcx._parallel import crew
-from metalcx.errors import DataError
 from metalcx.forecasters._gate_network import gate_loss
 from metalcx.forecasters._graph_ode import LatentGraphODE
 from metalcx.forecasters._ode_config import OdeConfig
@@ -86,10 +85,8 @@ def meta_train_ode(
         ModelError: If `work` holds the checkpoint of another training.
     """
     config = config or OdeMetaConfig()
-    if not tasks:
-        raise DataError("no source task is left to learn from; give another corpus or hold out less")
-    architectures = Architectures(encoder)
-    pool = drawn_once(lambda: build_ode_pool(tasks, config.pool, architectures, work / "pool", workers, progress))
+    reader = Architectures(encoder)
+    pool = drawn_once(tasks, lambda: build_ode_pool(tasks, config.pool, reader, work / "pool", workers, progress))
     return train_ode_on(pool, tasks, config, encoder, work / "checkpoint.safetensors", progress=progress)
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from metalcx._parallel import crew
 from metalcx._whole import written_whole
-from metalcx.errors import ModelError
+from metalcx.errors import DataError, ModelError
 
 Progress = Callable[[int, int, str], None]
 
@@ -50,8 +50,14 @@ def pieces(
     return [_read(_file(folder, i)) for i in range(len(work))]
 
 
-def drawn_once(make: Callable[[], Made]) -> Made:
-    """What `make` makes in a folder that all processes of a training see: by the first, read by the others."""
+def drawn_once(tasks: Sequence[object], make: Callable[[], Made]) -> Made:
+    """What `make` makes of `tasks` in a folder that all processes of a training see: by the first, read by the others.
+
+    Raises:
+        DataError: If there is no task.
+    """
+    if not tasks:
+        raise DataError("no source task is left to learn from; give another corpus or hold out less")
     if crew().first:
         made = make()
         crew().wait()

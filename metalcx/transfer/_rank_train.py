@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from metalcx._parallel import crew
-from metalcx.errors import DataError
 from metalcx.forecasters._rank_net import RankNet
 from metalcx.forecasters._rank_network import RankConfig, RankNetwork
 from metalcx.forecasters._rank_pairs import by_owner, pair_losses, pairs_within, targets
@@ -76,10 +75,8 @@ def meta_train_rank_net(
         ModelError: If `work` holds the checkpoint of another training.
     """
     config = config or RankMetaConfig()
-    if not tasks:
-        raise DataError("no source task is left to learn from; give another corpus or hold out less")
-    architectures = Architectures(encoder)
-    pool = drawn_once(lambda: build_ode_pool(tasks, config.pool, architectures, work / "pool", workers, progress))
+    reader = Architectures(encoder)
+    pool = drawn_once(tasks, lambda: build_ode_pool(tasks, config.pool, reader, work / "pool", workers, progress))
     return train_rank_net_on(pool, tasks, config, encoder, work / "checkpoint.safetensors", progress=progress)
 
 
