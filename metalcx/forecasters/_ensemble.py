@@ -43,7 +43,7 @@ class Ensemble(BaseForecaster):
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, FloatArray]:
         # Queries are brought beside the support once, and read by both.
-        ode, asked = self.ode._beside_gate(prefix, rows, times, queries)
+        ode, asked = self.ode._answers_and_requests(prefix, rows, times, queries)
         gate = self.gate._answers(asked, prefix, rows, queries)
 
         def bounded(values: FloatArray) -> FloatArray:

@@ -126,10 +126,10 @@ class LatentGraphODE(TraitsReader, BaseForecaster):
     def _predict(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, FloatArray]:
-        values, _ = self._beside_gate(prefix, rows, times, queries)
+        values, _ = self._answers_and_requests(prefix, rows, times, queries)
         return values @ SHARES, values
 
-    def _beside_gate(
+    def _answers_and_requests(
         self, prefix: PaddedCurves, rows: npt.NDArray[np.int64], times: FloatArray, queries: Curves
     ) -> tuple[FloatArray, Requests]:
         """Quantiles, oriented, shape (b, levels), and what an expert gate would read of the same forecasts."""
