@@ -31,6 +31,7 @@ FLOORS: dict[str, float] = {
     "_swap": 1,
     "_weights": 1,
     "_whole": 0,
+    "_zip": 0,
     "curves": 1,
     "graphs": 1,
     "protocol": 2,

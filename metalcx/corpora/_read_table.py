@@ -73,7 +73,10 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             if file.metadata.num_rows * file.metadata.num_columns > MAX_CELLS:
                 raise ValueError(f"it states {file.metadata.num_rows} rows, too many for a table")
             # What pandas notes beside the table could turn columns into an index, or name types that there are not.
-            frame: pd.DataFrame = file.read().to_pandas(ignore_metadata=True)
+            table = file.read()
+            # Text that is no UTF-8 would be found out by whoever reads it first.
+            table.validate(full=True)
+            frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
         return frame.drop(columns=[c for c in frame.columns if _INDEX.fullmatch(str(c))])
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         first = str(error).splitlines()[0].split(". ")[0][:120]

@@ -94,8 +94,10 @@ class TableFile:
             while True:
                 with _named(self.path, "is damaged", lambda group=group: self._damage(group, wanted)):
                     batch = next(source, None)
-                if batch is None:
-                    break
+                    if batch is None:
+                        break
+                    # Text that is no UTF-8 would be found out by whoever reads it first.
+                    batch.validate(full=True)
                 yield start, batch
                 start += batch.num_rows
 
@@ -113,8 +115,8 @@ class TableFile:
         """Which column of a row group cannot be read, and which rows it spans."""
         for column in columns or self.schema.names:
             try:
-                for _ in self._file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[column]):
-                    pass
+                for batch in self._file.iter_batches(BATCH_ROWS, row_groups=[group], columns=[column]):
+                    batch.validate(full=True)
             except read_errors():
                 return f"{self._rows_of(group)}, column {column!r}"
         return self._rows_of(group)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from metalcx.corpora import validate
+from metalcx.corpora.build._pieces import read_piece
+from metalcx.corpora.importers._event_file import hyperparameters
 from metalcx.curves import Metric
 from metalcx.errors import CorpusError, DataError, MetalcxError
+from metalcx.transfer._pieces import _read as pool_piece
 
 from .readers import CUT, GRAPHS, READERS, RECIPE, made_corpus
 
@@ -93,6 +99,11 @@ TEXTS: list[tuple[str, bytes, str]] = [
     ("recipe.toml", RECIPE + b"\nseed = " + LONG, "is no TOML"),
     ("recipe.toml", b"x = " + DEEP, "is no TOML"),
     ("recipe.toml", RECIPE.replace(b'"sklearn"', b'"' + b"s" * 5000 + b'"'), "unknown source"),
+    (
+        "recipe.toml",
+        RECIPE.replace(b'["wine"]', b"1"),
+        "dataset is 1; give some of",
+    ),
     ("tensorboard", event(b"\x18\x80"), "a damaged event file"),
     ("graph/metaqnn", b"[FC(" + LONG + b")]", "is no layer"),
     ("graph/rnn", b"input-64", "'input' is no operation"),
@@ -142,6 +153,58 @@ def test_a_manifest_that_is_refused(tmp_path: Path, change: dict[str, object], r
 def test_columns_of_other_kinds(tmp_path: Path, change: Callable[[pd.DataFrame], pd.DataFrame], reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         READERS["parquet"].read(parquet(change(TABLE)), tmp_path)
+
+
+NO_UTF8 = b"\xe43"
+
+
+def no_text(n: int) -> pa.Array:
+    return pa.array([NO_UTF8] * n).view(pa.string())
+
+
+def test_text_that_is_no_utf8_in_a_table(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"run": no_text(2), "t": [1.0, 2.0], "value": [0.5, 0.25]}), out)
+    with pytest.raises(DataError, match=r"is no whole Parquet file .*UTF"):
+        READERS["parquet"].read(out.getvalue(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "column"), [("runs", "config"), ("tasks", "task"), ("architectures", "arch"), ("architectures", "spec")]
+)
+def test_text_that_is_no_utf8_in_a_corpus(tmp_path: Path, file: str, column: str) -> None:
+    path = made_corpus(tmp_path) / f"{file}.parquet"
+    known = pq.read_table(path)
+    pq.write_table(known.set_column(known.schema.get_field_index(column), column, no_text(len(known))), path)
+    (problem,) = validate(path.parent).problems
+    assert problem.file == path.name
+    assert re.search(f"is damaged in rows .*column '{column}'.*UTF", problem.message)
+
+
+@pytest.mark.parametrize("read", [lambda path: read_piece(path.parent, path.stem), pool_piece])
+def test_an_archive_whose_members_do_not_unpack(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    path = tmp_path / "00000.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.comment = b"1 arrays"
+        archive.writestr("a.npy", b"0" * 999)
+    whole = bytearray(path.read_bytes())
+    whole[35:43] = b"\xff" * 8  # the first bytes that are packed
+    path.write_bytes(whole)
+    with pytest.raises(MetalcxError, match=r"00000\.npz: damaged .*decompressing"):
+        read(path)
+
+
+def test_a_hyperparameter_without_a_value_is_none() -> None:
+    from tensorboard.compat.proto import summary_pb2
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    stored = plugin_data_pb2.HParamsPluginData()
+    stored.session_start_info.hparams["lr"].number_value = 0.5
+    stored.session_start_info.hparams["depth"].Clear()
+    value = summary_pb2.Summary.Value(tag="x")
+    value.metadata.plugin_data.plugin_name = "hparams"
+    value.metadata.plugin_data.content = stored.SerializeToString()
+    assert hyperparameters(value) == {"lr": 0.5}
 
 
 @pytest.mark.parametrize("pandas", [b"{}", b"[]", b'{"columns": [{"name": 3}], "index_columns": ["t"]}'])

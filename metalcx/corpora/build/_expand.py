@@ -186,7 +186,7 @@ def _values(where: str, section: Section, key: str, allowed: Range | Choice) -> 
 
 
 def _words(where: str, key: str, value: Any, allowed: Sequence[str] | None) -> list[str]:
-    words = [value] if isinstance(value, str) else list(value)
+    words = list(value) if isinstance(value, list | tuple) else [value]
     wrong = [word for word in words if not isinstance(word, str) or (allowed is not None and word not in allowed)]
     if wrong or not words:
         raise DataError(f"{where}: {key} is {value!r}; give {'some of ' + ', '.join(allowed) if allowed else 'words'}")

@@ -111,5 +111,5 @@ def hyperparameters(value: Any) -> dict[str, object]:
         stored = plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content)
     except DecodeError:
         raise DamagedFileError("the hyperparameters stored are not whole") from None
-    found = stored.session_start_info.hparams
-    return {name: getattr(v, kind) for name, v in found.items() if (kind := v.WhichOneof("kind")) != "null_value"}
+    found = ((name, v, v.WhichOneof("kind")) for name, v in stored.session_start_info.hparams.items())
+    return {name: getattr(v, kind) for name, v, kind in found if kind not in (None, "null_value")}

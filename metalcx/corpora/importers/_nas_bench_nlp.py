@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from metalcx._zip import ZIP_ERRORS
 from metalcx.corpora.importers._base import Imported, ImportedTask, ImportOptions, Tally
 from metalcx.corpora.importers._runs import Runs, found, item, numbers, parse_json, read_bytes
 from metalcx.corpora.importers._stated import stated_graph
@@ -97,7 +98,7 @@ def _logs(src: Path) -> Iterator[tuple[str, bytes]]:
                 if entry.file_size > _LARGEST:
                     raise DataError(f"{src}: {entry.filename!r:.80} unpacks to {entry.file_size} bytes; that is no log")
                 yield entry.filename, archive.read(entry)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except ZIP_ERRORS as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{src}: is no zip archive of logs ({reason!s:.80}); give logs.zip or its folder") from None
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from metalcx._zip import ZIP_ERRORS
 from metalcx.corpora.importers._pickle_limits import Bounded, Limits
 from metalcx.corpora.importers._pickle_machine import Machine
 from metalcx.corpora.importers._pickle_names import Arguments, Name, RefusedError, Storage, fill, sizes
@@ -140,7 +141,7 @@ def read_zip(path: Path, limits: Limits, unpacked: int) -> Any:
     try:
         with zipfile.ZipFile(path) as archive:
             return _from_archive(archive, limits, unpacked)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except ZIP_ERRORS as error:
         raise RefusedError(f"its zip archive is damaged ({error!s:.100})") from None
 
 
