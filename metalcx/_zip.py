@@ -1,7 +1,8 @@
-"""What reading a damaged zip archive raises: by zipfile itself, and by what unpacks its members."""
+"""What reading a damaged zip archive raises: by zipfile itself, by what unpacks its members, by numpy."""
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 
@@ -11,3 +12,6 @@ except ImportError:  # a Python that was built without it refuses such members b
     LZMAError = zlib.error  # type: ignore[assignment,misc]
 
 ZIP_ERRORS = (EOFError, OSError, RuntimeError, LZMAError, zipfile.BadZipFile, zlib.error)
+
+#: Of an archive of arrays as well, whose headers numpy reads as Python.
+NPZ_ERRORS = (*ZIP_ERRORS, KeyError, SyntaxError, TypeError, ValueError, tokenize.TokenError)

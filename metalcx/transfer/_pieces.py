@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from metalcx._parallel import crew
 from metalcx._whole import written_whole
-from metalcx._zip import ZIP_ERRORS
+from metalcx._zip import NPZ_ERRORS
 from metalcx.errors import DataError, ModelError
 
 Progress = Callable[[int, int, str], None]
@@ -103,5 +103,5 @@ def _read(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return dict(archive)
-    except (*ZIP_ERRORS, KeyError, ValueError) as error:
+    except NPZ_ERRORS as error:
         raise ModelError(f"{path}: damaged ({error!s:.99}); remove it, and it alone is drawn anew") from None

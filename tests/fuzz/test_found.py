@@ -181,16 +181,31 @@ def test_text_that_is_no_utf8_in_a_corpus(tmp_path: Path, file: str, column: str
     assert re.search(f"is damaged in rows .*column '{column}'.*UTF", problem.message)
 
 
+def npy(header: bytes) -> bytes:
+    """An array whose header says that."""
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+
+
 @pytest.mark.parametrize("read", [lambda path: read_piece(path.parent, path.stem), pool_piece])
-def test_an_archive_whose_members_do_not_unpack(tmp_path: Path, read: Callable[[Path], object]) -> None:
+@pytest.mark.parametrize(
+    ("member", "packed", "reason"),
+    [
+        (b"0" * 999, b"\xff" * 8, "decompressing"),
+        (npy(b"{'descr': '<f8', ((\n"), b"", "multi-line statement|never closed"),
+        (npy(b"if x:\n    y\n  z\n"), b"", "unindent|header"),
+    ],
+)
+def test_an_archive_of_arrays_that_cannot_be_read(
+    tmp_path: Path, read: Callable[[Path], object], member: bytes, packed: bytes, reason: str
+) -> None:
     path = tmp_path / "00000.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.comment = b"1 arrays"
-        archive.writestr("a.npy", b"0" * 999)
-    whole = bytearray(path.read_bytes())
-    whole[35:43] = b"\xff" * 8  # the first bytes that are packed
-    path.write_bytes(whole)
-    with pytest.raises(MetalcxError, match=r"00000\.npz: damaged .*decompressing"):
+        archive.writestr("a.npy", member)
+    whole = path.read_bytes()
+    start = 30 + len("a.npy")  # where what is packed begins
+    path.write_bytes(whole[:start] + packed + whole[start + len(packed) :])
+    with pytest.raises(MetalcxError, match=rf"00000\.npz: damaged .*({reason})"):
         read(path)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from metalcx._swap import flush
-from metalcx._zip import ZIP_ERRORS
+from metalcx._zip import NPZ_ERRORS
 from metalcx.errors import CorpusError, DataError, MetalcxError, name_some
 
 Arrays = dict[str, np.ndarray]
@@ -125,7 +125,7 @@ def read_piece(folder: Path, key: str) -> Arrays:
             return {name: found[name] for name in found.files}
     except FileNotFoundError:
         raise CorpusError(f"{path}: there is no such file, this piece is not finished; run the build again") from None
-    except (*ZIP_ERRORS, KeyError, TypeError, ValueError) as error:
+    except NPZ_ERRORS as error:
         raise CorpusError(
             f"{path}: damaged ({error!s:.99}); remove it and build again, it alone is made anew"
         ) from error
