@@ -27,7 +27,6 @@ class Visitor:
         self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
         self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
         self.page.goto(url)
-        self.page.wait_for_selector("#ranking-table table", timeout=1000 * PATIENCE)
         self._inside = self.page.context.new_cdp_session(self.page)
         self._inside.send("Performance.enable")
 
@@ -71,10 +70,12 @@ def survey(folder: Path, count: int, model: str = "metalcx-base") -> list[dict[s
     logs = folder / "logs"
     logs.mkdir()
     served = Page(str(logs), "--metric", "val_loss:min:0", "--horizon", str(EPOCHS), "--model", model, every=EVERY)
-    workers = start(logs, count)
+    workers: list[subprocess.Popen[bytes]] = []
     try:
         with chromium() as browser:
             visitor = Visitor(browser, served.url)
+            workers += start(logs, count)
+            visitor.page.wait_for_selector("#ranking-table table", timeout=1000 * PATIENCE)
             found = _grow(visitor, served, workers, count)
             _faults(visitor, served, logs, count)
             assert visitor.complaints == []

@@ -9,6 +9,7 @@ diverge.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from typing import Any
 import numpy as np
 
 EPOCHS, AT_ONCE = 20, 10
+
+#: Seconds that they rest in all, so that they last long enough to be followed, however fast the machine is.
+REST = 30.0
 
 
 def losses(data: tuple[Any, Any, Any, Any], seed: int) -> Iterator[float]:
@@ -46,7 +50,9 @@ def train(folder: Path, numbers: range) -> None:
 
     x, y = load_digits(return_X_y=True)
     data = (x[:1200] / 16, y[:1200], x[1200:] / 16, y[1200:])
-    for begin in range(numbers.start, numbers.stop, AT_ONCE):
+    groups = range(numbers.start, numbers.stop, AT_ONCE)
+    pause = REST / (EPOCHS * len(groups))
+    for begin in groups:
         group = numbers[begin - numbers.start :][:AT_ONCE]
         writers = [EventFileWriter(str(folder / f"run-{n:04d}")) for n in group]
         for epoch, found in enumerate(zip(*(losses(data, n) for n in group), strict=True), 1):
@@ -54,6 +60,7 @@ def train(folder: Path, numbers: range) -> None:
                 value = summary_pb2.Summary.Value(tag="val_loss", simple_value=loss)
                 writer.add_event(event_pb2.Event(step=epoch, summary=summary_pb2.Summary(value=[value])))
                 writer.flush()
+            time.sleep(pause)
         for writer in writers:
             writer.close()
 
