@@ -6,6 +6,7 @@ A reader ends well or with a `MetalcxError`; whatever else happens is a fault of
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 import struct
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from metalcx import hub
 from metalcx._checkpoint import Checkpoint
@@ -117,8 +119,18 @@ def corpus_reader(name: str) -> Reader:
         assert sum(len(points) for points in corpus.scan()) >= 0
         return report, found, corpus.runs, corpus.architectures
 
-    tokens = JSON if name == MANIFEST else (b"PAR1",)
-    return Reader(lambda folder: [(made_corpus(folder) / name).read_bytes()], read, tokens)
+    def seeds(folder: Path) -> list[bytes]:
+        path = made_corpus(folder) / name
+        return [path.read_bytes()] if name == MANIFEST else [path.read_bytes(), plain(path)]
+
+    return Reader(seeds, read, JSON if name == MANIFEST else (b"PAR1",))
+
+
+def plain(path: Path) -> bytes:
+    """A table that is not packed, and lacks the checksums by which most damage is known before anything is read."""
+    out = io.BytesIO()
+    pq.write_table(pq.read_table(path), out, compression="none", use_dictionary=False)
+    return out.getvalue()
 
 
 def tiny_class() -> type:
