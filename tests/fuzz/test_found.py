@@ -99,11 +99,7 @@ TEXTS: list[tuple[str, bytes, str]] = [
     ("recipe.toml", RECIPE + b"\nseed = " + LONG, "is no TOML"),
     ("recipe.toml", b"x = " + DEEP, "is no TOML"),
     ("recipe.toml", RECIPE.replace(b'"sklearn"', b'"' + b"s" * 5000 + b'"'), "unknown source"),
-    (
-        "recipe.toml",
-        RECIPE.replace(b'["wine"]', b"1"),
-        "dataset is 1; give some of",
-    ),
+    ("recipe.toml", RECIPE.replace(b'["wine"]', b"1"), "dataset is 1; give some of"),
     ("tensorboard", event(b"\x18\x80"), "a damaged event file"),
     ("graph/metaqnn", b"[FC(" + LONG + b")]", "is no layer"),
     ("graph/rnn", b"input-64", "'input' is no operation"),
